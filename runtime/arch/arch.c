@@ -1,0 +1,115 @@
+/* Machine-dependent set-up in C: first frames, the choice of instruction, interrupted contexts. */
+#include "runtime/arch/arch.h"
+
+#include "runtime/base/compiler.h"
+#include "runtime/base/rawsys.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <ucontext.h>
+
+extern const char gr_ctx_entry[] __attribute__((visibility("hidden")));
+extern const char gr_arch_syscall_insn[] __attribute__((visibility("hidden")));
+extern const char gr_arch_syscall_abort[] __attribute__((visibility("hidden")));
+
+#if defined(__x86_64__)
+
+#include <asm/prctl.h>
+
+#define HWCAP2_FSGSBASE (1UL << 1)
+
+/* May user space write the fs base? Without it (old kernels, valgrind) the switch makes a system call. */
+bool gr_arch_fsgsbase __attribute__((visibility("hidden")));
+
+void gr_arch_set_tp(void *tp)
+{
+    if (gr_arch_fsgsbase) {
+        __asm__ volatile("wrfsbase %0" : : "r"(tp) : "memory");
+    } else {
+        (void)GR_SYS(SYS_arch_prctl, ARCH_SET_FS, tp);
+    }
+}
+
+struct frame {
+    uint32_t mxcsr;
+    uint16_t x87;
+    uint16_t unused;
+    uint64_t r15, r14, r13, r12, rbx, rbp, rip;
+};
+
+void gr_ctx_init(void)
+{
+    gr_arch_fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0;
+}
+
+void gr_ctx_make(struct gr_ctx *ctx, void *top, void *tp, void (*entry)(void *), void *arg)
+{
+    struct frame *f = (struct frame *)gr_align_down((uintptr_t)top, 16) - 1;
+    memset(f, 0, sizeof(*f));
+    __asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(f->mxcsr), "=m"(f->x87));
+    f->r12 = (uintptr_t)entry;
+    f->r13 = (uintptr_t)arg;
+    f->rip = (uintptr_t)gr_ctx_entry;
+    ctx->sp = f;
+    ctx->tp = tp;
+}
+
+static unsigned long long *context_pc(void *ucontext)
+{
+    return (unsigned long long *)&((ucontext_t *)ucontext)->uc_mcontext.gregs[REG_RIP];
+}
+
+uintptr_t gr_arch_sp(const void *ucontext)
+{
+    return (uintptr_t)((const ucontext_t *)ucontext)->uc_mcontext.gregs[REG_RSP];
+}
+
+#elif defined(__aarch64__)
+
+void gr_arch_set_tp(void *tp)
+{
+    __asm__ volatile("msr tpidr_el0, %0" : : "r"(tp) : "memory");
+}
+
+struct frame {
+    uint64_t x29, x30, x19, x20, x21_28[8], d8_15[8], fpcr, unused;
+};
+
+void gr_ctx_init(void)
+{
+}
+
+void gr_ctx_make(struct gr_ctx *ctx, void *top, void *tp, void (*entry)(void *), void *arg)
+{
+    struct frame *f = (struct frame *)gr_align_down((uintptr_t)top, 16) - 1;
+    memset(f, 0, sizeof(*f));
+    __asm__ volatile("mrs %0, fpcr" : "=r"(f->fpcr));
+    f->x19 = (uintptr_t)entry;
+    f->x20 = (uintptr_t)arg;
+    f->x30 = (uintptr_t)gr_ctx_entry;
+    ctx->sp = f;
+    ctx->tp = tp;
+}
+
+static unsigned long long *context_pc(void *ucontext)
+{
+    return &((ucontext_t *)ucontext)->uc_mcontext.pc;
+}
+
+uintptr_t gr_arch_sp(const void *ucontext)
+{
+    return (uintptr_t)((const ucontext_t *)ucontext)->uc_mcontext.sp;
+}
+
+#endif
+
+bool gr_arch_abort(void *ucontext)
+{
+    unsigned long long *pc = context_pc(ucontext);
+    if (*pc < (uintptr_t)gr_arch_syscall || *pc > (uintptr_t)gr_arch_syscall_insn) {
+        return false;
+    }
+    *pc = (uintptr_t)gr_arch_syscall_abort;
+    return true;
+}

@@ -1,0 +1,41 @@
+/* System calls without libc: usable before anything is resolved, from handlers, and where a hook must not be re-entered. */
+#ifndef GR_BASE_RAWSYS_H
+#define GR_BASE_RAWSYS_H
+
+#include <stdint.h>
+#include <sys/syscall.h>
+
+/* Returns the kernel's answer: a result, or -errno. errno is not touched. */
+static inline long gr_syscall6(long nr, long a, long b, long c, long d, long e, long f)
+{
+#if defined(__x86_64__)
+    long ret;
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = e;
+    register long r9 __asm__("r9") = f;
+    __asm__ volatile("syscall"
+                     : "=a"(ret)
+                     : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return ret;
+#elif defined(__aarch64__)
+    register long x8 __asm__("x8") = nr;
+    register long x0 __asm__("x0") = a;
+    register long x1 __asm__("x1") = b;
+    register long x2 __asm__("x2") = c;
+    register long x3 __asm__("x3") = d;
+    register long x4 __asm__("x4") = e;
+    register long x5 __asm__("x5") = f;
+    __asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
+    return x0;
+#else
+#error "unsupported machine"
+#endif
+}
+
+/* GR_SYS(nr, up to six arguments) */
+#define GR_SYS(...)                         GR_SYS_(__VA_ARGS__, 0, 0, 0, 0, 0, 0)
+#define GR_SYS_(nr, a, b, c, d, e, f, ...) \
+    gr_syscall6((long)(nr), (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+
+#endif

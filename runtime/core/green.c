@@ -1,0 +1,355 @@
+/* Greens: creation, reuse, end, join. */
+#include "runtime/core/green.h"
+
+#include "runtime/base/config.h"
+#include "runtime/base/log.h"
+#include "runtime/base/rawsys.h"
+#include "runtime/core/hub.h"
+#include "runtime/core/signal.h"
+#include "runtime/core/tls.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define HIDDEN_STACK 8192   /* below what the program asked for: our own frames shall not cost it any */
+#define CACHE_HIGH   4096   /* ended greens kept with their whole stacks; of more only the top stays resident */
+#define GREEN_OWNER  (1 << 30)
+
+void (*gr_green_on_exit)(struct green *g);
+
+pthread_t gr_green_thread(const struct green *g)
+{
+    return (pthread_t)gr_tls_pthread(g->ctx.tp);
+}
+
+struct green *gr_green_of(pthread_t t)
+{
+    return *(struct green **)((char *)gr_tls_of_pthread((uintptr_t)t) + gr_tls_self_off);
+}
+
+/* --- cache ------------------------------------------------------------------------------------------------------- */
+
+static struct gr_list *cache_of(struct gr_hub *h, size_t key)
+{
+    for (int i = 0; i < GR_N_CACHES; i++) {
+        if (!h->cache_key[i]) {
+            h->cache_key[i] = key;
+        }
+        if (h->cache_key[i] == key) {
+            return &h->cache[i];
+        }
+    }
+    return NULL;
+}
+
+/* Size and guard in one number; sizes are page multiples, so the low bits are free for the guard's pages. */
+static size_t cache_key(size_t size, size_t guard)
+{
+    return size + (guard / 4096 < 4095 ? guard / 4096 : 4095);
+}
+
+static void drop_deep_stack(const struct green *g)
+{
+    char *low = g->stack.base + g->stack.guard;
+    char *high = (char *)gr_align_down((uintptr_t)g, 4096) - 4096;
+    if (high > low) {
+        (void)madvise(low, (size_t)(high - low), MADV_DONTNEED);
+    }
+}
+
+void gr_green_release(struct green *g)
+{
+    struct gr_hub *h = g->hub;
+    g->state = GR_FREE;
+    if (g->user_stack) {
+        gr_tls_destroy(g->ctx.tp);
+        gr_stack_free(&g->stack);
+        return;
+    }
+    struct gr_list *cache = cache_of(h, cache_key(g->stack.size, g->stack.guard));
+    if (!cache) {
+        gr_tls_destroy(g->ctx.tp);
+        gr_stack_free(&g->stack);
+        return;
+    }
+    if (++h->n_cached > CACHE_HIGH) {
+        drop_deep_stack(g);
+    }
+    gr_list_push_front(cache, &g->link);
+}
+
+/* --- creation ---------------------------------------------------------------------------------------------------- */
+
+static struct green *place_green(void *tp)
+{
+    uintptr_t at = (uintptr_t)gr_tls_floor(tp) - sizeof(struct green);
+    return (struct green *)gr_align_down(at, 64);
+}
+
+static void set_self(void *tp, struct green *g)
+{
+    *(struct green **)((char *)tp + gr_tls_self_off) = g;
+}
+
+/* A green on a stack of ours: the block at the top, the control block below, then the stack. */
+static int make_on_slab(size_t size, size_t guard, struct green **out)
+{
+    struct gr_stack stack;
+    bool fresh;
+    int rc = gr_stack_alloc(size + HIDDEN_STACK, guard, &stack, &fresh);
+    if (rc) {
+        return rc;
+    }
+    char *top = stack.base + stack.size;
+    size_t shown = size + stack.guard;
+    void *tp = gr_tls_make(top, top - shown, shown, stack.guard);
+    if (!tp) {
+        gr_stack_free(&stack);
+        return -EAGAIN;
+    }
+    struct green *g = place_green(tp);
+    memset(g, 0, sizeof(*g));
+    g->stack = stack;
+    g->ctx.tp = tp;
+    g->heap_index = -1;
+    set_self(tp, g);
+    *out = g;
+    return 0;
+}
+
+/* A green on a stack of the program's: the block at its top, as glibc does; the control block elsewhere. */
+static int make_on_user_stack(const struct gr_green_attr *attr, struct green **out)
+{
+    struct gr_stack control;
+    bool fresh;
+    int rc = gr_stack_alloc(sizeof(struct green), 0, &control, &fresh);
+    if (rc) {
+        return rc;
+    }
+    char *top = (char *)attr->stack_addr + attr->stack_size;
+    memset(top - gr_tls_size(), 0, gr_tls_size());
+    void *tp = gr_tls_make(top, attr->stack_addr, attr->stack_size, 0);
+    if (!tp) {
+        gr_stack_free(&control);
+        return -EAGAIN;
+    }
+    struct green *g = (struct green *)control.base;
+    memset(g, 0, sizeof(*g));
+    g->stack = control;
+    g->user_stack = true;
+    g->ctx.tp = tp;
+    g->heap_index = -1;
+    set_self(tp, g);
+    *out = g;
+    return 0;
+}
+
+static int obtain(struct gr_hub *h, const struct gr_green_attr *attr, struct green **out)
+{
+    size_t size = attr->stack_size ? attr->stack_size : (size_t)gr_config.stack_size;
+    size_t least = gr_tls_size() + sizeof(struct green) + 2048;
+    if (attr->stack_addr) {
+        return size < least ? -EINVAL : make_on_user_stack(attr, out);
+    }
+    if (size < least) {
+        return -EINVAL;
+    }
+    size = gr_align_up(size, 4096);
+    size_t guard = gr_align_up(attr->guard_size, 4096);
+    struct gr_list *cache = cache_of(h, cache_key(size + HIDDEN_STACK + guard, guard));
+    if (cache && !gr_list_empty(cache)) {
+        h->n_cached--;
+        *out = GR_LIST_ENTRY(gr_list_pop_front(cache), struct green, link);
+        return 0;
+    }
+    return make_on_slab(size, guard, out);
+}
+
+static void *run(struct green *g)
+{
+    __pthread_unwind_buf_t buf;
+    /* The base of the stack: pthread_exit() unwinds to here, as it does to the base of a kernel thread. */
+    if (__sigsetjmp_cancel(buf.__cancel_jmp_buf, 0) == 0) {
+        __pthread_register_cancel(&buf);
+        void *value = g->fn(g->arg);
+        __pthread_unregister_cancel(&buf);
+        return value;
+    }
+    return gr_self->retval;
+}
+
+static void entry(void *arg)
+{
+    struct green *g = arg;
+    gr_tls_enter();
+    gr_leave(g);
+    gr_green_exit(run(g));
+}
+
+int gr_green_new(const struct gr_green_attr *attr, void *(*fn)(void *), void *arg, struct green **out)
+{
+    struct gr_hub *h = gr_hub_here();
+    struct green *g;
+    if (h->n_greens >= (unsigned long)gr_config.max_greens || gr_heap_reserve(&h->timers, h->n_greens + 1)) {
+        return -EAGAIN;
+    }
+    gr_enter(gr_self);
+    int rc = obtain(h, attr, &g);
+    if (rc) {
+        gr_leave(gr_self);
+        return rc;
+    }
+    g->hub = h;
+    g->state = GR_NEW;
+    g->why = GR_WHY_NONE;
+    g->id = ++h->created;
+    g->owner_id = GREEN_OWNER | (int)(g->id & (GREEN_OWNER - 1));
+    g->fn = fn;
+    g->arg = arg;
+    g->retval = NULL;
+    g->join = attr->detached ? GR_DETACHED : GR_JOINABLE;
+    g->joiner = NULL;
+    g->joining = NULL;
+    g->sig_mask = attr->has_mask ? attr->mask : gr_self ? gr_self->sig_mask : 0;
+    g->sig_altstack = (stack_t){.ss_flags = SS_DISABLE};
+    atomic_store_explicit(&g->sig_pending, 0, memory_order_relaxed);
+    g->cancel_disabled = false;
+    g->cancel_async = false;
+    atomic_store_explicit(&g->cancel_pending, false, memory_order_relaxed);
+    g->crit = 1; /* entry() leaves */
+    g->name[0] = '\0';
+    gr_ctx_make(&g->ctx, g->user_stack ? gr_tls_floor(g->ctx.tp) : (void *)g, g->ctx.tp, entry, g);
+    gr_list_push_back(&h->all, &g->all);
+    if (++h->n_greens > h->n_peak) {
+        h->n_peak = h->n_greens;
+    }
+    gr_sig_green_new(g);
+    gr_leave(gr_self);
+    *out = g;
+    return 0;
+}
+
+void gr_green_start(struct green *g)
+{
+    gr_enter(gr_self);
+    gr_hub_ready(g->hub, g);
+    gr_leave(gr_self);
+}
+
+/* --- end --------------------------------------------------------------------------------------------------------- */
+
+/* The last green ends the process, as the last thread does. */
+static void exit_if_last(struct gr_hub *h)
+{
+    if (h->n_greens == 1) {
+        exit(0);
+    }
+}
+
+void gr_green_exit(void *value)
+{
+    struct green *g = gr_self;
+    struct gr_hub *h = g->hub;
+    g->retval = value;
+    gr_tls_exit_dtors();
+    if (gr_green_on_exit) {
+        gr_green_on_exit(g);
+    }
+    exit_if_last(h);
+    g->crit++;
+    atomic_signal_fence(memory_order_seq_cst);
+    gr_sig_green_end(g);
+    gr_list_remove(&g->all);
+    h->n_greens--;
+    if (!g->is_main) {
+        gr_tls_reset(g->ctx.tp);
+    }
+    g->state = GR_DONE;
+    if (g->join == GR_DETACHED) {
+        if (g->is_main) {
+            /* its stack belongs to the process */
+        } else if (g->user_stack) {
+            h->zombie = g; /* somebody else must let go of the stack that this runs on */
+        } else {
+            gr_green_release(g); /* nobody takes it before the switch below is done */
+        }
+    } else if (g->joiner) {
+        gr_wake(g->joiner);
+    }
+    gr_hub_switch(g);
+    gr_die("an ended green thread ran again");
+}
+
+/* --- join -------------------------------------------------------------------------------------------------------- */
+
+static int collect(struct green *g, void **value_out)
+{
+    if (value_out) {
+        *value_out = g->retval;
+    }
+    struct green *self = gr_self;
+    gr_enter(self);
+    if (gr_hub_here() != g->hub) {
+        g->join = GR_RELEASED;
+        gr_hub_remote(g->hub, g);
+    } else if (!g->is_main) {
+        gr_green_release(g);
+    }
+    gr_leave(self);
+    return 0;
+}
+
+int gr_green_tryjoin(struct green *g, void **value_out)
+{
+    if (g->state == GR_FREE) {
+        return -ESRCH;
+    }
+    if (g->join != GR_JOINABLE) {
+        return -EINVAL;
+    }
+    return g->state == GR_DONE ? collect(g, value_out) : -EBUSY;
+}
+
+int gr_green_join(struct green *g, void **value_out, int64_t deadline)
+{
+    struct green *self = gr_self;
+    int rc = gr_green_tryjoin(g, value_out);
+    if (rc != -EBUSY) {
+        return rc;
+    }
+    if (g == self || (self && g->joining == self)) {
+        return -EDEADLK;
+    }
+    struct gr_waiter w;
+    gr_waiter_init(&w, g);
+    g->join = GR_JOINING;
+    g->joiner = &w;
+    if (self) {
+        self->joining = g;
+    }
+    rc = gr_park(&w, deadline, 0, GR_WHY_JOIN);
+    if (self) {
+        self->joining = NULL;
+    }
+    g->joiner = NULL;
+    g->join = GR_JOINABLE;
+    return rc && g->state != GR_DONE ? rc : collect(g, value_out);
+}
+
+int gr_green_detach(struct green *g)
+{
+    if (g->state == GR_FREE) {
+        return -ESRCH;
+    }
+    if (g->join != GR_JOINABLE) {
+        return g->join == GR_DETACHED ? -EINVAL : 0;
+    }
+    if (g->state == GR_DONE) {
+        return collect(g, NULL);
+    }
+    g->join = GR_DETACHED;
+    return 0;
+}

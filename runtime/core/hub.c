@@ -1,0 +1,357 @@
+/* The scheduler. */
+#include "runtime/core/hub.h"
+
+#include "runtime/base/config.h"
+#include "runtime/base/log.h"
+#include "runtime/base/rawsys.h"
+#include "runtime/core/lot.h"
+#include "runtime/core/signal.h"
+#include "runtime/core/tls.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HUB_STACK  (128UL << 10)
+#define POLL_EVERY 61 /* switches after which the loop is turned even though greens are ready */
+#define BUDGET     16 /* non-blocking successes in a row before a green lets others run */
+
+GR_TLS struct green *gr_self;
+
+/* On the hub's own TLS: the hub. */
+static GR_TLS struct gr_hub *hub_self;
+
+struct gr_hub *gr_hub_here(void)
+{
+    return gr_self ? gr_self->hub : hub_self;
+}
+
+/* Words of malloc's belong to the carrier: hand them on. */
+static inline void carry_malloc_words(const char *from, char *to)
+{
+    for (int i = 0; i < gr_tls_n_malloc_words; i++) {
+        ptrdiff_t off = gr_tls_malloc_words[i];
+        *(uintptr_t *)(to + off) = *(const uintptr_t *)(from + off);
+    }
+}
+
+static inline struct green *next_green(struct gr_hub *h)
+{
+    if (gr_list_empty(&h->run)) {
+        if (gr_list_empty(&h->ready) || h->since_poll >= POLL_EVERY) {
+            return NULL;
+        }
+        gr_list_splice_back(&h->run, &h->ready);
+    }
+    struct green *g = GR_LIST_ENTRY(gr_list_pop_front(&h->run), struct green, link);
+    g->state = GR_RUNNING;
+    h->current = g;
+    h->since_poll++;
+    return g;
+}
+
+GR_HOT void gr_hub_switch(struct green *from)
+{
+    struct gr_hub *h = from->hub;
+    struct green *g = next_green(h);
+    if (g == from) {
+        return;
+    }
+    struct gr_ctx *to = &h->ctx;
+    if (g) {
+        to = &g->ctx;
+    } else {
+        h->current = NULL;
+    }
+    h->switches++;
+    from->budget = BUDGET;
+    carry_malloc_words(from->ctx.tp, to->tp);
+    gr_ctx_switch(&from->ctx, to);
+}
+
+void gr_hub_ready(struct gr_hub *h, struct green *g)
+{
+    g->state = GR_READY;
+    gr_list_push_back(&h->ready, &g->link);
+}
+
+void gr_hub_remote(struct gr_hub *h, struct green *g)
+{
+    if (!atomic_exchange(&g->remote_queued, true)) {
+        struct green *head = atomic_load(&h->remote);
+        do {
+            atomic_store_explicit(&g->remote_next, head, memory_order_relaxed);
+        } while (!atomic_compare_exchange_weak(&h->remote, &head, g));
+    }
+    gr_hub_poke(h);
+}
+
+void gr_hub_poke(struct gr_hub *h)
+{
+    if (atomic_load(&h->sleeping)) {
+        gr_loop_wake(h->loop);
+    }
+}
+
+/* Greens that were woken from elsewhere, in the order they were. */
+static void drain_remote(struct gr_hub *h)
+{
+    struct green *g = atomic_exchange(&h->remote, NULL);
+    struct green *in_order = NULL;
+    while (g) {
+        struct green *next = atomic_load_explicit(&g->remote_next, memory_order_relaxed);
+        atomic_store_explicit(&g->remote_next, in_order, memory_order_relaxed);
+        in_order = g;
+        g = next;
+    }
+    while (in_order) {
+        g = in_order;
+        in_order = atomic_load_explicit(&g->remote_next, memory_order_relaxed);
+        atomic_store(&g->remote_queued, false);
+        if (g->state == GR_PARKED) {
+            gr_hub_ready(h, g);
+        } else if (g->state == GR_DONE && g->join == GR_RELEASED) {
+            gr_green_release(g); /* joined by a foreign thread */
+        }
+    }
+}
+
+void gr_hub_timer_add(struct gr_hub *h, struct green *g, int64_t deadline)
+{
+    gr_heap_add(&h->timers, deadline, &g->heap_index, g);
+}
+
+void gr_hub_timer_remove(struct gr_hub *h, struct green *g)
+{
+    gr_heap_remove(&h->timers, g->heap_index);
+}
+
+static void expire_timers(struct gr_hub *h)
+{
+    const struct gr_heap_node *top = gr_heap_top(&h->timers);
+    if (!top) {
+        return;
+    }
+    int64_t now = gr_now();
+    for (; top && top->key <= now; top = gr_heap_top(&h->timers)) {
+        struct green *g = top->item;
+        gr_heap_remove(&h->timers, 0);
+        if (g->state == GR_PARKED) {
+            g->timed_out = true;
+            gr_hub_ready(h, g);
+        }
+    }
+}
+
+static void make_loop(struct gr_hub *h)
+{
+    int err = 0;
+    h->loop = gr_loop_new(gr_fd_on_event, &err);
+    if (!h->loop) {
+        gr_die("no event loop (%s); raise the limit on open files", strerror(err));
+    }
+}
+
+/* Jobs go to libuv's workers, which must not take the process's signals. */
+static void submit_jobs(struct gr_hub *h)
+{
+    uint64_t all = ~0ULL;
+    uint64_t old;
+    if (!h->to_submit) {
+        return;
+    }
+    (void)GR_SYS(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, sizeof(all));
+    while (h->to_submit) {
+        struct gr_job *job = h->to_submit;
+        h->to_submit = job->next;
+        if (gr_loop_submit(h->loop, job)) {
+            job->run(job); /* no worker to be had: better late than never */
+            job->done(job);
+        }
+    }
+    (void)GR_SYS(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, sizeof(old));
+}
+
+static bool any_ready(const struct gr_hub *h)
+{
+    return !gr_list_empty(&h->run) || !gr_list_empty(&h->ready);
+}
+
+/* One turn of the loop. */
+static void turn(struct gr_hub *h)
+{
+    if (h->zombie) {
+        gr_green_release(h->zombie);
+        h->zombie = NULL;
+    }
+    drain_remote(h);
+    gr_sig_route(h);
+    expire_timers(h);
+    if (any_ready(h) && !h->n_fd_waits && !h->n_jobs && !h->to_arm && !h->to_submit) {
+        return; /* nothing in the loop can matter */
+    }
+    if (!h->loop) {
+        make_loop(h);
+    }
+    gr_fd_arm_queued(h);
+    submit_jobs(h);
+    int64_t deadline = 0;
+    if (!any_ready(h)) {
+        const struct gr_heap_node *top = gr_heap_top(&h->timers);
+        deadline = top ? top->key : GR_FOREVER;
+        atomic_store(&h->sleeping, true);
+        if (atomic_load(&h->remote) || gr_sig_unrouted(h)) {
+            deadline = 0;
+        }
+    }
+    gr_loop_run(h->loop, deadline);
+    atomic_store(&h->sleeping, false);
+    drain_remote(h);
+    gr_sig_route(h);
+    expire_timers(h);
+}
+
+static void hub_main(void *arg)
+{
+    struct gr_hub *h = arg;
+    for (;;) {
+        turn(h);
+        h->since_poll = 0;
+        struct green *g = next_green(h);
+        if (g) {
+            carry_malloc_words(h->ctx.tp, g->ctx.tp);
+            gr_ctx_switch(&h->ctx, &g->ctx);
+        }
+    }
+}
+
+/* Every hub of the process, for what concerns all of them. */
+static struct gr_hub *hubs;
+
+void gr_hub_foreign(void)
+{
+    for (struct gr_hub *h = hubs; h; h = h->next) {
+        h->no_native = true;
+    }
+}
+
+GR_NOINLINE void gr_hub_borrow(const struct green *from, const struct green *to)
+{
+    carry_malloc_words(from->ctx.tp, to->ctx.tp);
+    gr_arch_set_tp(to->ctx.tp);
+}
+
+struct gr_hub *gr_hub_new(const char **why)
+{
+    struct gr_hub *h = calloc(1, sizeof(*h));
+    bool fresh;
+    if (!h || gr_stack_alloc(HUB_STACK, 4096, &h->stack, &fresh)) {
+        *why = "out of memory";
+        return NULL;
+    }
+    gr_list_init(&h->run);
+    gr_list_init(&h->ready);
+    gr_list_init(&h->all);
+    for (int i = 0; i < GR_N_CACHES; i++) {
+        gr_list_init(&h->cache[i]);
+    }
+    h->tid = (int)GR_SYS(SYS_gettid);
+    char *top = h->stack.base + h->stack.size;
+    void *tp = gr_tls_make(top, h->stack.base, h->stack.size, h->stack.guard);
+    if (!tp) {
+        *why = "out of memory";
+        return NULL;
+    }
+    *(struct gr_hub **)((char *)tp + ((char *)&hub_self - gr_arch_tp())) = h;
+    gr_ctx_make(&h->ctx, gr_tls_floor(tp), tp, hub_main, h);
+    h->next = hubs;
+    hubs = h;
+    return h;
+}
+
+bool gr_hub_quiet(void)
+{
+    struct gr_hub *h = gr_self->hub;
+    return !any_ready(h) && !h->timers.n && !h->n_fd_waits && !h->n_jobs && !h->no_native && !atomic_load(&h->remote) &&
+           !gr_sig_unrouted(h);
+}
+
+/* Give up the CPU, but stay ready. */
+static void requeue(struct green *g)
+{
+    g->crit++;
+    atomic_signal_fence(memory_order_seq_cst);
+    gr_hub_ready(g->hub, g);
+    gr_hub_switch(g);
+    gr_leave(g);
+}
+
+void gr_yield(void)
+{
+    struct green *g = gr_self;
+    if (!g) {
+        (void)GR_SYS(SYS_sched_yield);
+        return;
+    }
+    struct gr_hub *h = g->hub;
+    if (!any_ready(h) && (gr_hub_quiet() || (++h->since_poll < POLL_EVERY && !atomic_load(&h->remote)))) {
+        return;
+    }
+    requeue(g);
+}
+
+void gr_hub_charge(void)
+{
+    struct green *g = gr_self;
+    if (--g->budget <= 0) {
+        g->budget = BUDGET;
+        gr_yield();
+    }
+}
+
+/* A blocking function on its way through a worker. */
+struct offload {
+    struct gr_job job;
+    struct gr_waiter waiter;
+    struct gr_hub *hub;
+    void (*fn)(void *);
+    void *arg;
+    int saved_errno;
+    int saved_h_errno;
+};
+
+static void offload_run(struct gr_job *job)
+{
+    struct offload *o = GR_CONTAINER_OF(job, struct offload, job);
+    errno = o->saved_errno;
+    o->fn(o->arg);
+    o->saved_errno = errno;
+    o->saved_h_errno = h_errno;
+}
+
+static void offload_done(struct gr_job *job)
+{
+    struct offload *o = GR_CONTAINER_OF(job, struct offload, job);
+    o->hub->n_jobs--;
+    gr_wake(&o->waiter);
+}
+
+void gr_offload(void (*fn)(void *), void *arg)
+{
+    struct green *g = gr_self;
+    struct offload o = {.fn = fn, .arg = arg, .hub = g->hub, .saved_errno = errno};
+    o.job.run = offload_run;
+    o.job.done = offload_done;
+    gr_waiter_init(&o.waiter, NULL);
+    gr_enter(g);
+    o.job.next = g->hub->to_submit;
+    g->hub->to_submit = &o.job;
+    g->hub->n_jobs++;
+    gr_leave(g);
+    while (gr_park(&o.waiter, GR_FOREVER, 0, GR_WHY_WORKER)) {
+    }
+    errno = o.saved_errno;
+    h_errno = o.saved_h_errno;
+}

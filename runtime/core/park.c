@@ -1,0 +1,125 @@
+/* Blocking and waking, for greens and for kernel threads that run no hub. */
+#include "runtime/core/park.h"
+
+#include "runtime/base/rawsys.h"
+#include "runtime/core/hub.h"
+#include "runtime/core/signal.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+
+void gr_waiter_init(struct gr_waiter *w, const void *key)
+{
+    gr_list_init(&w->link);
+    w->key = key;
+    w->green = gr_self;
+    atomic_init(&w->woken, 0);
+    w->bits = 0;
+    w->arg = NULL;
+}
+
+/* A foreign thread sleeps in the kernel, on its own waiter. */
+static int park_thread(struct gr_waiter *w, int64_t deadline, unsigned flags)
+{
+    struct timespec ts = gr_ns_timespec(deadline == GR_FOREVER ? 0 : deadline);
+    while (!atomic_load_explicit(&w->woken, memory_order_acquire)) {
+        long rc = GR_SYS(SYS_futex, &w->woken, FUTEX_WAIT_BITSET_PRIVATE, 0, deadline == GR_FOREVER ? NULL : &ts, 0,
+                         FUTEX_BITSET_MATCH_ANY);
+        if (rc == -ETIMEDOUT || (rc == -EINTR && (flags & GR_INTR))) {
+            return (int)rc;
+        }
+    }
+    return 0;
+}
+
+static bool is_woken(const struct gr_waiter *w)
+{
+    return atomic_load_explicit(&w->woken, memory_order_acquire);
+}
+
+int gr_park(struct gr_waiter *w, int64_t deadline, unsigned flags, enum gr_why why)
+{
+    struct green *g = w->green;
+    if (!g) {
+        return park_thread(w, deadline, flags);
+    }
+    struct gr_hub *h = g->hub;
+    for (;;) {
+        int rc = gr_sig_check();
+        if (is_woken(w)) {
+            return 0;
+        }
+        if (rc && (flags & GR_INTR)) {
+            return rc;
+        }
+        g->crit++;
+        atomic_signal_fence(memory_order_seq_cst);
+        g->timed_out = false;
+        g->why = (uint8_t)why;
+        g->why_arg = w->key;
+        if (deadline != GR_FOREVER) {
+            gr_hub_timer_add(h, g, deadline);
+        }
+        h->parks[why]++;
+        g->state = GR_PARKED;
+        gr_hub_switch(g);
+        if (g->heap_index >= 0) {
+            gr_hub_timer_remove(h, g);
+        }
+        atomic_signal_fence(memory_order_seq_cst);
+        g->crit--;
+        if (is_woken(w)) {
+            (void)gr_sig_check();
+            return 0;
+        }
+        if (g->timed_out) {
+            return -ETIMEDOUT;
+        }
+        if (GR_UNLIKELY(g->sig_wait & atomic_load_explicit(&g->sig_pending, memory_order_relaxed))) {
+            return -EINTR; /* what a sigwait waits for */
+        }
+    }
+}
+
+void gr_wake(struct gr_waiter *w)
+{
+    struct green *g = w->green;
+    if (!g) {
+        atomic_store_explicit(&w->woken, 1, memory_order_release);
+        (void)GR_SYS(SYS_futex, &w->woken, FUTEX_WAKE_PRIVATE, INT_MAX);
+        return;
+    }
+    struct gr_hub *h = g->hub;
+    if (GR_LIKELY(gr_hub_here() == h)) {
+        gr_enter(gr_self);
+        atomic_store_explicit(&w->woken, 1, memory_order_relaxed);
+        if (g->state == GR_PARKED) {
+            gr_hub_ready(h, g);
+        }
+        gr_leave(gr_self);
+        return;
+    }
+    atomic_store_explicit(&w->woken, 1, memory_order_release);
+    gr_hub_remote(h, g);
+}
+
+int gr_sleep_until(int64_t deadline, unsigned flags)
+{
+    struct gr_waiter w;
+    gr_waiter_init(&w, NULL);
+    int rc = gr_park(&w, deadline, flags, GR_WHY_SLEEP);
+    return rc == -ETIMEDOUT ? 0 : rc;
+}
+
+int gr_owner_id(void)
+{
+    static GR_TLS int tid;
+    if (gr_self) {
+        return gr_self->owner_id;
+    }
+    if (!tid) {
+        tid = (int)GR_SYS(SYS_gettid);
+    }
+    return tid;
+}

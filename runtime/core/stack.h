@@ -1,0 +1,26 @@
+/* Stacks: carved from slabs, guarded, cached up to a high-water mark. */
+#ifndef GR_CORE_STACK_H
+#define GR_CORE_STACK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct gr_stack {
+    char *base;        /* lowest address, guard included */
+    size_t size;       /* bytes from base to top, guard included */
+    size_t guard;      /* bytes of guard at the low end, 0: none */
+};
+
+/*
+ * gr_stack_alloc - a stack of at least @size usable bytes (guard not counted), page aligned.
+ * Returns 0 or -EAGAIN. Contents are zero or left over from an earlier use: *@fresh tells.
+ */
+int gr_stack_alloc(size_t size, size_t guard, struct gr_stack *out, bool *fresh);
+
+/* gr_stack_free - give back for reuse by stacks of the same size. */
+void gr_stack_free(const struct gr_stack *s);
+
+/* gr_stack_guard_hit - does @addr lie in the guard of @s? */
+bool gr_stack_guard_hit(const struct gr_stack *s, const void *addr);
+
+#endif

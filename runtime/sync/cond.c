@@ -1,0 +1,85 @@
+#include "runtime/sync/cond.h"
+
+#define POLL_NS 1000000 /* between looks at a condition variable that is destroyed while in use */
+
+_Static_assert(sizeof(((pthread_cond_t *)0)->__data.__wrefs) == 4, "the hint is one word");
+
+unsigned gr_cond_enter(pthread_cond_t *c)
+{
+    (void)__atomic_fetch_add(&c->__data.__wrefs, GR_COND_ENTERING, __ATOMIC_SEQ_CST);
+    return GR_PEEK(&c->__data.__g_signals[0]);
+}
+
+void gr_cond_leave(pthread_cond_t *c)
+{
+    (void)__atomic_fetch_sub(&c->__data.__wrefs, GR_COND_ENTERING, __ATOMIC_SEQ_CST);
+}
+
+int gr_cond_block(pthread_cond_t *c, unsigned ticket, clockid_t clock, const struct timespec *abs)
+{
+    struct gr_waiter w;
+    int64_t deadline = gr_until(clock, abs);
+    gr_waiter_init(&w, c);
+    struct gr_bucket *b = gr_lot_lock(c);
+    if (GR_UNLIKELY(GR_PEEK(&c->__data.__g_signals[0]) != ticket)) {
+        gr_cond_leave(c);
+        gr_lot_unlock(b);
+        return 0;
+    }
+    /* In one step, so that the hint never looks idle: no longer entering, but queued. */
+    unsigned queued = GR_PEEK(&c->__data.__wrefs) & GR_COND_QUEUED;
+    (void)__atomic_fetch_sub(&c->__data.__wrefs, GR_COND_ENTERING - (GR_COND_QUEUED - queued),
+                             __ATOMIC_SEQ_CST);
+    int rc = gr_lot_wait(b, &w, deadline, 0, GR_WHY_COND);
+    if (rc == -ETIMEDOUT && gr_too_early(clock, abs, &deadline)) {
+        return 0; /* a signal may have passed since: let the caller look */
+    }
+    return rc;
+}
+
+int gr_cond_wait(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clock, const struct timespec *abs)
+{
+    unsigned ticket = gr_cond_enter(c);
+    int rc = gr_mutex_cond_unlock(m);
+    if (GR_UNLIKELY(rc)) {
+        gr_cond_leave(c);
+        return rc;
+    }
+    rc = gr_cond_block(c, ticket, clock, abs);
+    int relock = gr_mutex_cond_lock(m);
+    return relock ? relock : rc;
+}
+
+void gr_cond_wake(pthread_cond_t *c, bool all)
+{
+    struct gr_bucket *b = gr_lot_lock(c);
+    GR_POKE(&c->__data.__g_signals[0], c->__data.__g_signals[0] + 1);
+    struct gr_waiter *w = gr_lot_first(b, c);
+    struct gr_waiter *next = w ? gr_lot_next(b, w) : NULL;
+    /* Last use of the object: the waiters woken below may destroy it. */
+    if ((all || !next) && (GR_PEEK(&c->__data.__wrefs) & GR_COND_QUEUED)) {
+        (void)__atomic_fetch_and(&c->__data.__wrefs, ~GR_COND_QUEUED, __ATOMIC_SEQ_CST);
+    }
+    while (w) {
+        gr_lot_take(b, w);
+        gr_wake(w);
+        if (!all) {
+            break;
+        }
+        w = gr_lot_first(b, c);
+    }
+    gr_lot_unlock(b);
+}
+
+void gr_cond_destroy(pthread_cond_t *c)
+{
+    for (;;) {
+        struct gr_bucket *b = gr_lot_lock(c);
+        bool used = gr_lot_first(b, c) || GR_PEEK(&c->__data.__wrefs) >= GR_COND_ENTERING;
+        gr_lot_unlock(b);
+        if (GR_LIKELY(!used)) {
+            return;
+        }
+        (void)gr_sleep_until(gr_deadline_in(POLL_NS), 0);
+    }
+}

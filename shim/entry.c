@@ -1,0 +1,119 @@
+/* Where the library comes in and goes out: constructor, summary at exit. */
+#include "runtime/base/config.h"
+#include "runtime/base/log.h"
+#include "runtime/core/tls.h"
+#include "shim/process.h"
+#include "shim/shim.h"
+
+#include <string.h>
+
+#define OUR_NAME "libgreenshim.so"
+
+uint64_t gr_calls[GR_N_ROWS];
+
+static bool is_us(const char *path, size_t n)
+{
+    size_t len = strlen(OUR_NAME);
+    return n >= len && memcmp(path + n - len, OUR_NAME, len) == 0 && (n == len || path[n - len - 1] == '/');
+}
+
+/* Take our path out of a LD_PRELOAD value, in place. */
+static void strip_preload(char *list)
+{
+    char *out = list;
+    for (char *p = list; *p;) {
+        size_t n = strcspn(p, ": ");
+        size_t next = n + (p[n] != '\0');
+        if (n && !is_us(p, n)) {
+            if (out != list) {
+                *out++ = ':';
+            }
+            memmove(out, p, n);
+            out += n;
+        }
+        p += next;
+    }
+    *out = '\0';
+}
+
+/* Programs that this one starts shall not inherit us. */
+static void stop_following(char **envp)
+{
+    static const char var[] = "LD_PRELOAD=";
+    for (; *envp; envp++) {
+        if (strncmp(*envp, var, sizeof(var) - 1) != 0) {
+            continue;
+        }
+        strip_preload(*envp + sizeof(var) - 1);
+        if ((*envp)[sizeof(var) - 1] == '\0') {
+            for (char **p = envp; *p; p++) {
+                p[0] = p[1];
+            }
+        }
+        return;
+    }
+}
+
+__attribute__((constructor)) static void enter_process(int argc, char **argv, char **envp)
+{
+    (void)argc;
+    (void)argv;
+    gr_config_load(envp);
+    if (!gr_config.follow) {
+        stop_following(envp);
+    }
+    if (gr_config.enabled) {
+        gr_tls_snapshot();
+        gr_process_init();
+    }
+}
+
+static const char *const why_names[GR_WHY_N] = {
+    [GR_WHY_NONE] = "none",     [GR_WHY_FD] = "descriptor",  [GR_WHY_POLL] = "poll",   [GR_WHY_SLEEP] = "sleep",
+    [GR_WHY_MUTEX] = "mutex",   [GR_WHY_COND] = "condition", [GR_WHY_RWLOCK] = "rwlock", [GR_WHY_SEM] = "semaphore",
+    [GR_WHY_BARRIER] = "barrier", [GR_WHY_ONCE] = "once",    [GR_WHY_FUTEX] = "futex", [GR_WHY_JOIN] = "join",
+    [GR_WHY_CHILD] = "child",   [GR_WHY_WORKER] = "worker",  [GR_WHY_SIGNAL] = "signal", [GR_WHY_EXIT] = "exit",
+};
+
+static void say_parks(const struct gr_hub *h)
+{
+    char line[400];
+    size_t n = 0;
+    for (int i = 0; i < GR_WHY_N; i++) {
+        if (h->parks[i] && n < sizeof(line)) {
+            n += (size_t)snprintf(line + n, sizeof(line) - n, " %s %llu", why_names[i],
+                                  (unsigned long long)h->parks[i]);
+        }
+    }
+    gr_log("waits:%s", n ? line : " none");
+}
+
+static void say_calls(void)
+{
+    char line[400];
+    size_t n = 0;
+    for (int i = 0; i < GR_N_ROWS && n < sizeof(line); i++) {
+        if (gr_calls[i]) {
+            n += (size_t)snprintf(line + n, sizeof(line) - n, " %s %llu", gr_rows[i].name,
+                                  (unsigned long long)gr_calls[i]);
+        }
+    }
+    gr_log("calls:%s", n ? line : " none");
+}
+
+__attribute__((destructor)) static void leave_process(void)
+{
+    if (!gr_config.stats) {
+        return;
+    }
+    struct gr_hub *h = gr_hub_here();
+    if (!h) {
+        gr_log("greens: none; the program started no thread");
+        return;
+    }
+    gr_log("greens: %llu created, %u at peak; switches: %llu; carriers: 1; calls that blocked the carrier: %llu",
+           (unsigned long long)h->created, h->n_peak, (unsigned long long)h->switches,
+           (unsigned long long)h->native_calls);
+    say_parks(h);
+    say_calls();
+}

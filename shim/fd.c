@@ -1,0 +1,355 @@
+/* Making, duplicating, closing descriptors, and their flags: bookkeeping around libc's calls. */
+#include "runtime/base/log.h"
+#include "shim/io.h"
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+
+/* Note a descriptor that a call of the program returned. */
+static int opened(int fd, enum gr_kind kind, bool nonblock)
+{
+    if (fd >= 0 && gr_on_green()) {
+        struct gr_fd *f = gr_fdtable_opened(fd, kind);
+        if (f) {
+            gr_fdtable_mode(f, nonblock);
+        }
+    }
+    return fd;
+}
+
+/* --- closing --------------------------------------------------------------------------------------------------------- */
+
+GR_SHIM int close(int fd)
+{
+    if (!gr_on_green()) {
+        return real.close(fd);
+    }
+    if (GR_UNLIKELY(gr_loop_owns_fd(fd))) {
+        return (int)gr_ret(-EBADF); /* nothing of the program's */
+    }
+    gr_fdtable_closing(fd);
+    return (int)gr_ret(GR_SYS(SYS_close, fd));
+}
+
+/* Close [first, last] in pieces that leave out the loop's own descriptors. */
+static int close_between(unsigned first, unsigned last, int flags)
+{
+    unsigned start = first;
+    for (unsigned fd = first; fd <= last && fd < 1U << 20; fd++) {
+        bool own = gr_loop_owns_fd((int)fd);
+        if (!own && !(flags & CLOSE_RANGE_CLOEXEC)) {
+            struct gr_fd *f = gr_fd_peek((int)fd);
+            if (f && (f->armed || f->kind || !gr_list_empty(&f->waiters))) {
+                gr_fdtable_closing((int)fd);
+            }
+        }
+        if (own) {
+            if (fd > start && real.close_range(start, fd - 1, flags)) {
+                return -1;
+            }
+            start = fd + 1;
+        }
+    }
+    return start <= last ? real.close_range(start, last, flags) : 0;
+}
+
+GR_SHIM int close_range(unsigned first, unsigned last, int flags)
+{
+    if (!gr_on_green() || first > last || (flags & ~CLOSE_RANGE_CLOEXEC)) {
+        return real.close_range(first, last, flags);
+    }
+    return close_between(first, last, flags);
+}
+
+GR_SHIM void closefrom(int low)
+{
+    if (!gr_on_green()) {
+        real.closefrom(low);
+        return;
+    }
+    (void)close_between(low < 0 ? 0 : (unsigned)low, ~0U, 0);
+}
+
+/* --- duplicating ----------------------------------------------------------------------------------------------------- */
+
+static int duplicated(int from, int to)
+{
+    if (to >= 0 && gr_on_green()) {
+        gr_fdtable_duplicated(from, to);
+    }
+    return to;
+}
+
+GR_SHIM int dup(int fd)
+{
+    return duplicated(fd, real.dup(fd));
+}
+
+/* The target's file goes away, if the source is a descriptor at all. */
+static bool about_to_replace(int from, int to)
+{
+    if (from == to || GR_SYS(SYS_fcntl, from, F_GETFD) < 0) {
+        return false;
+    }
+    if (gr_loop_owns_fd(to)) {
+        gr_log("descriptor %d is in use by greenshim; the program cannot have that number", to);
+        return false;
+    }
+    gr_fdtable_closing(to);
+    return true;
+}
+
+GR_SHIM int dup2(int from, int to)
+{
+    if (!gr_on_green()) {
+        return real.dup2(from, to);
+    }
+    if (!about_to_replace(from, to)) {
+        return gr_loop_owns_fd(to) ? (int)gr_ret(-EBUSY) : real.dup2(from, to);
+    }
+    return duplicated(from, real.dup2(from, to));
+}
+
+GR_SHIM int dup3(int from, int to, int flags)
+{
+    if (!gr_on_green()) {
+        return real.dup3(from, to, flags);
+    }
+    if (!about_to_replace(from, to)) {
+        return gr_loop_owns_fd(to) ? (int)gr_ret(-EBUSY) : real.dup3(from, to, flags);
+    }
+    return duplicated(from, real.dup3(from, to, flags));
+}
+
+/* --- flags ----------------------------------------------------------------------------------------------------------- */
+
+static int get_flags(int fd)
+{
+    int flags = real.fcntl(fd, F_GETFL, NULL);
+    struct gr_fd *f = gr_fd_peek(fd);
+    if (flags >= 0 && f && (f->flags & GR_FD_SHADOW) && !(f->flags & GR_FD_NONBLOCK)) {
+        flags &= ~O_NONBLOCK;
+    }
+    return flags;
+}
+
+static void note_mode(struct gr_fd *f, bool nonblock)
+{
+    gr_fdtable_changed(); /* other numbers of the description ask again */
+    if (f) {
+        gr_fdtable_mode(f, nonblock);
+    }
+}
+
+static int set_flags(int fd, long flags)
+{
+    struct gr_fd *f = gr_fd_peek(fd);
+    long hidden = f && (f->flags & GR_FD_SHADOW) ? O_NONBLOCK : 0;
+    int rc = real.fcntl(fd, F_SETFL, (void *)(flags | hidden));
+    if (rc == 0) {
+        note_mode(f, flags & O_NONBLOCK);
+    }
+    return rc;
+}
+
+/* fcntl() with F_SETLKW and its like waits; that is left to the kernel here. */
+GR_SHIM int fcntl(int fd, int cmd, ...)
+{
+    va_list ap;
+    va_start(ap, cmd);
+    void *arg = va_arg(ap, void *);
+    va_end(ap);
+    if (!gr_on_green()) {
+        return real.fcntl(fd, cmd, arg);
+    }
+    switch (cmd) {
+    case F_DUPFD:
+    case F_DUPFD_CLOEXEC:
+        return duplicated(fd, real.fcntl(fd, cmd, arg));
+    case F_GETFL:
+        return get_flags(fd);
+    case F_SETFL:
+        return set_flags(fd, (long)arg);
+    default:
+        return real.fcntl(fd, cmd, arg);
+    }
+}
+
+GR_SHIM int ioctl(int fd, unsigned long request, ...)
+{
+    va_list ap;
+    va_start(ap, request);
+    void *arg = va_arg(ap, void *);
+    va_end(ap);
+    if (!gr_on_green() || request != FIONBIO || !arg) {
+        return real.ioctl(fd, request, arg);
+    }
+    struct gr_fd *f = gr_fd_peek(fd);
+    if (f && (f->flags & GR_FD_SHADOW)) {
+        note_mode(f, *(int *)arg);
+        return 0;
+    }
+    int rc = real.ioctl(fd, request, arg);
+    if (rc == 0) {
+        note_mode(f, *(int *)arg);
+    }
+    return rc;
+}
+
+/* --- opening --------------------------------------------------------------------------------------------------------- */
+
+static bool needs_mode(int flags)
+{
+    return (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE;
+}
+
+#define TAKE_MODE(mode, flags)                                                                                         \
+    do {                                                                                                               \
+        if (needs_mode(flags)) {                                                                                       \
+            va_list ap;                                                                                                \
+            va_start(ap, flags);                                                                                       \
+            (mode) = va_arg(ap, mode_t);                                                                               \
+            va_end(ap);                                                                                                \
+        }                                                                                                              \
+    } while (0)
+
+GR_SHIM int open(const char *path, int flags, ...)
+{
+    mode_t mode = 0;
+    TAKE_MODE(mode, flags);
+    return opened(real.open(path, flags, mode), GR_KIND_UNKNOWN, flags & O_NONBLOCK);
+}
+
+GR_SHIM int openat(int dir, const char *path, int flags, ...)
+{
+    mode_t mode = 0;
+    TAKE_MODE(mode, flags);
+    return opened(real.openat(dir, path, flags, mode), GR_KIND_UNKNOWN, flags & O_NONBLOCK);
+}
+
+GR_SHIM int __open_2(const char *path, int flags)
+{
+    return opened(real.__open_2(path, flags), GR_KIND_UNKNOWN, flags & O_NONBLOCK);
+}
+
+GR_SHIM int __openat_2(int dir, const char *path, int flags)
+{
+    return opened(real.__openat_2(dir, path, flags), GR_KIND_UNKNOWN, flags & O_NONBLOCK);
+}
+
+GR_SHIM int creat(const char *path, mode_t mode)
+{
+    return opened(real.creat(path, mode), GR_KIND_UNKNOWN, false);
+}
+
+GR_SHIM int pipe(int p[2])
+{
+    int rc = real.pipe(p);
+    if (rc == 0) {
+        (void)opened(p[0], GR_KIND_PIPE, false);
+        (void)opened(p[1], GR_KIND_PIPE, false);
+    }
+    return rc;
+}
+
+GR_SHIM int pipe2(int p[2], int flags)
+{
+    int rc = real.pipe2(p, flags);
+    if (rc == 0) {
+        (void)opened(p[0], GR_KIND_PIPE, flags & O_NONBLOCK);
+        (void)opened(p[1], GR_KIND_PIPE, flags & O_NONBLOCK);
+    }
+    return rc;
+}
+
+GR_SHIM int eventfd(unsigned initial, int flags)
+{
+    return opened(real.eventfd(initial, flags), GR_KIND_PIPE, flags & EFD_NONBLOCK);
+}
+
+GR_SHIM int timerfd_create(int clock, int flags)
+{
+    return opened(real.timerfd_create(clock, flags), GR_KIND_PIPE, flags & TFD_NONBLOCK);
+}
+
+GR_SHIM int signalfd(int fd, const sigset_t *set, int flags)
+{
+    int made = real.signalfd(fd, set, flags);
+    return fd == -1 ? opened(made, GR_KIND_OTHER, flags & SFD_NONBLOCK) : made;
+}
+
+GR_SHIM int epoll_create(int size)
+{
+    return opened(real.epoll_create(size), GR_KIND_OTHER, false);
+}
+
+GR_SHIM int epoll_create1(int flags)
+{
+    return opened(real.epoll_create1(flags), GR_KIND_OTHER, false);
+}
+
+GR_SHIM int inotify_init(void)
+{
+    return opened(real.inotify_init(), GR_KIND_OTHER, false);
+}
+
+GR_SHIM int inotify_init1(int flags)
+{
+    return opened(real.inotify_init1(flags), GR_KIND_OTHER, flags & IN_NONBLOCK);
+}
+
+GR_SHIM int memfd_create(const char *name, unsigned flags)
+{
+    return opened(real.memfd_create(name, flags), GR_KIND_FILE, false);
+}
+
+/* --- streams --------------------------------------------------------------------------------------------------------- */
+
+/* libc closes and opens the descriptors of streams with calls of its own. */
+GR_SHIM int fclose(FILE *stream)
+{
+    if (gr_on_green() && stream) {
+        int saved = errno;
+        int fd = fileno(stream);
+        errno = saved;
+        if (fd >= 0) {
+            gr_fdtable_closing(fd);
+        }
+    }
+    return real.fclose(stream);
+}
+
+static FILE *stream_opened(FILE *stream)
+{
+    if (stream && gr_on_green()) {
+        (void)gr_fdtable_opened(fileno(stream), GR_KIND_UNKNOWN);
+    }
+    return stream;
+}
+
+GR_SHIM FILE *fopen(const char *path, const char *mode)
+{
+    return stream_opened(real.fopen(path, mode));
+}
+
+GR_SHIM FILE *freopen(const char *path, const char *mode, FILE *stream)
+{
+    if (gr_on_green() && stream) {
+        int saved = errno;
+        int fd = fileno(stream);
+        errno = saved;
+        if (fd >= 0) {
+            gr_fdtable_closing(fd);
+        }
+    }
+    return stream_opened(real.freopen(path, mode, stream));
+}

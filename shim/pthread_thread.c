@@ -1,0 +1,338 @@
+/* <pthread.h>: threads. Each is a green, once the process has started one. */
+#include "runtime/base/config.h"
+#include "runtime/base/log.h"
+#include "runtime/core/tls.h"
+#include "shim/shim.h"
+
+#include <string.h>
+#include <sys/prctl.h>
+
+/* --- creation -------------------------------------------------------------------------------------------------------- */
+
+/*
+ * The first thread starts the runtime. If that is refused the process goes on with kernel threads, for good, and one line says
+ * so: thread-local storage is what everything else rests on.
+ */
+static bool start_runtime(void)
+{
+    static bool refused;
+    if (gr_active || refused || !gr_config.enabled) {
+        return gr_active;
+    }
+    gr_real_resolve();
+    const char *why;
+    if (gr_runtime_start(&why)) {
+        refused = true;
+        gr_log("threads stay kernel threads: %s", why);
+        return false;
+    }
+    gr_debug(1, "threads are green from here on");
+    return true;
+}
+
+/* The size libc gives to threads that ask for none. */
+static size_t standard_stack_size(void)
+{
+    static size_t size;
+    pthread_attr_t plain;
+    if (!size && pthread_attr_init(&plain) == 0) {
+        (void)pthread_attr_getstacksize(&plain, &size);
+        (void)pthread_attr_destroy(&plain);
+    }
+    return size;
+}
+
+static void read_attr(const pthread_attr_t *attr, struct gr_green_attr *out)
+{
+    int state;
+    size_t size;
+    sigset_t mask;
+    *out = (struct gr_green_attr){.guard_size = 4096};
+    if (!attr) {
+        return;
+    }
+    (void)pthread_attr_getdetachstate(attr, &state);
+    out->detached = state == PTHREAD_CREATE_DETACHED;
+    (void)pthread_attr_getguardsize(attr, &out->guard_size);
+    if (pthread_attr_getsigmask_np(attr, &mask) == 0) {
+        out->has_mask = true;
+        memcpy(&out->mask, &mask, sizeof(out->mask));
+    }
+    /* A size that the program did not choose is the process's default: ours then. */
+    (void)pthread_attr_getstacksize(attr, &size);
+    out->stack_size = size == standard_stack_size() ? 0 : size;
+    void *addr = NULL;
+    if (pthread_attr_getstack(attr, &addr, &size) == 0 && (uintptr_t)addr + size != 0) {
+        out->stack_addr = addr;
+        out->stack_size = size;
+    }
+}
+
+GR_SHIM int pthread_create(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
+{
+    struct gr_hub *h = gr_hub_here();
+    if (!gr_self && (h || gr_active)) {
+        /* libuv's workers, or a thread of a kernel thread that is not ours: it may wake greens whenever it likes. */
+        if (!h) {
+            gr_hub_foreign();
+        }
+        return real.pthread_create(out, attr, fn, arg);
+    }
+    if (!start_runtime()) {
+        return real.pthread_create(out, attr, fn, arg);
+    }
+    GR_COUNT(pthread_create);
+    struct gr_green_attr a;
+    struct green *g;
+    read_attr(attr, &a);
+    int rc = gr_green_new(&a, fn, arg, &g);
+    if (rc) {
+        return -rc;
+    }
+    *out = gr_green_thread(g); /* before it runs: it may look at it */
+    gr_green_start(g);
+    return 0;
+}
+
+/* --- end ------------------------------------------------------------------------------------------------------------- */
+
+static struct green *green_of(pthread_t t)
+{
+    return gr_active ? gr_green_of(t) : NULL;
+}
+
+GR_SHIM int pthread_join(pthread_t t, void **value)
+{
+    struct green *g = green_of(t);
+    if (!g) {
+        return real.pthread_join(t, value);
+    }
+    pthread_testcancel();
+    return gr_ret_pos(gr_green_join(g, value, GR_FOREVER));
+}
+
+GR_SHIM int pthread_tryjoin_np(pthread_t t, void **value)
+{
+    struct green *g = green_of(t);
+    if (!g) {
+        return real.pthread_tryjoin_np(t, value);
+    }
+    return gr_ret_pos(gr_green_tryjoin(g, value));
+}
+
+static int join_until(struct green *g, void **value, clockid_t clock, const struct timespec *abs)
+{
+    if (!abs) {
+        return gr_ret_pos(gr_green_join(g, value, GR_FOREVER));
+    }
+    if (!gr_timespec_ok(abs)) {
+        return EINVAL;
+    }
+    return gr_ret_pos(gr_green_join(g, value, gr_deadline_at(clock, abs)));
+}
+
+GR_SHIM int pthread_timedjoin_np(pthread_t t, void **value, const struct timespec *abs)
+{
+    struct green *g = green_of(t);
+    return g ? join_until(g, value, CLOCK_REALTIME, abs) : real.pthread_timedjoin_np(t, value, abs);
+}
+
+GR_SHIM int pthread_clockjoin_np(pthread_t t, void **value, clockid_t clock, const struct timespec *abs)
+{
+    struct green *g = green_of(t);
+    if (!g) {
+        return real.pthread_clockjoin_np(t, value, clock, abs);
+    }
+    if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC) {
+        return EINVAL;
+    }
+    return join_until(g, value, clock, abs);
+}
+
+GR_SHIM int pthread_detach(pthread_t t)
+{
+    struct green *g = green_of(t);
+    return g ? gr_ret_pos(gr_green_detach(g)) : real.pthread_detach(t);
+}
+
+/* libc unwinds the stack, running cleanup handlers and destructors, down to the base that green.c or start_main() laid. */
+GR_SHIM void pthread_exit(void *value)
+{
+    struct green *g = gr_on_green();
+    if (g) {
+        g->retval = value;
+    }
+    real.pthread_exit(value);
+    __builtin_unreachable();
+}
+
+/*
+ * main() runs on a base of ours: a main thread that calls pthread_exit() ends as a green does, while the
+ * others go on, and the process ends with the last of them.
+ */
+static int (*program_main)(int, char **, char **);
+
+static int start_main(int argc, char **argv, char **envp)
+{
+    __pthread_unwind_buf_t buf;
+    if (__sigsetjmp_cancel(buf.__cancel_jmp_buf, 0) == 0) {
+        __pthread_register_cancel(&buf);
+        int status = program_main(argc, argv, envp);
+        __pthread_unregister_cancel(&buf);
+        return status;
+    }
+    if (gr_self) {
+        gr_green_exit(gr_self->retval);
+    }
+    /* No thread was ever made, or they are kernel threads: go on as libc's own base does. */
+    real.pthread_exit(NULL);
+    __builtin_unreachable();
+}
+
+GR_SHIM int __libc_start_main(int (*main)(int, char **, char **), int argc, char **argv,
+                              int (*init)(int, char **, char **), void (*fini)(void), void (*rtld_fini)(void),
+                              void *stack_end)
+{
+    program_main = main;
+    return real.__libc_start_main(gr_config.enabled ? start_main : main, argc, argv, init, fini, rtld_fini, stack_end);
+}
+
+/* --- names ----------------------------------------------------------------------------------------------------------- */
+
+GR_SHIM int pthread_setname_np(pthread_t t, const char *name)
+{
+    struct green *g = green_of(t);
+    if (!g || g->is_main) {
+        return real.pthread_setname_np(t, name);
+    }
+    size_t n = strnlen(name, sizeof(g->name));
+    if (n >= sizeof(g->name)) {
+        return ERANGE;
+    }
+    memcpy(g->name, name, n + 1);
+    return 0;
+}
+
+static const char *inherited_name(char buf[16])
+{
+    return GR_SYS(SYS_prctl, PR_GET_NAME, buf) ? "" : buf;
+}
+
+GR_SHIM int pthread_getname_np(pthread_t t, char *buf, size_t n)
+{
+    struct green *g = green_of(t);
+    if (!g || g->is_main) {
+        return real.pthread_getname_np(t, buf, n);
+    }
+    if (n < sizeof(g->name)) {
+        return ERANGE;
+    }
+    char comm[16];
+    strcpy(buf, g->name[0] ? g->name : inherited_name(comm));
+    return 0;
+}
+
+/* --- signals to threads ---------------------------------------------------------------------------------------------- */
+
+GR_SHIM int pthread_kill(pthread_t t, int sig)
+{
+    struct green *g = green_of(t);
+    if (!g || !gr_hub_here()) {
+        return real.pthread_kill(t, sig);
+    }
+    if (g->state == GR_FREE) {
+        return ESRCH;
+    }
+    if (g->state == GR_DONE) {
+        return sig < 0 || sig >= NSIG ? EINVAL : 0;
+    }
+    return gr_ret_pos(gr_sig_send(g, sig, NULL));
+}
+
+GR_SHIM int pthread_sigqueue(pthread_t t, int sig, const union sigval val)
+{
+    struct green *g = green_of(t);
+    if (!g || !gr_hub_here()) {
+        return real.pthread_sigqueue(t, sig, val);
+    }
+    siginfo_t info = {.si_signo = sig, .si_code = SI_QUEUE};
+    info.si_pid = getpid();
+    info.si_uid = getuid();
+    info.si_value = val;
+    return gr_ret_pos(gr_sig_send(g, sig, &info));
+}
+
+/* --- cancellation ---------------------------------------------------------------------------------------------------- */
+
+/* A request is kept in the green and acted upon at its next cancellation point. */
+static void act_on_cancel(struct green *g)
+{
+    if (atomic_load_explicit(&g->cancel_pending, memory_order_relaxed) && !g->cancel_disabled) {
+        g->cancel_disabled = true;
+        pthread_exit(PTHREAD_CANCELED);
+    }
+}
+
+GR_SHIM int pthread_cancel(pthread_t t)
+{
+    struct green *g = green_of(t);
+    if (!g) {
+        return real.pthread_cancel(t);
+    }
+    if (g->state == GR_FREE) {
+        return ESRCH;
+    }
+    atomic_store(&g->cancel_pending, true);
+    if (g == gr_self && g->cancel_async) {
+        act_on_cancel(g);
+    }
+    return 0;
+}
+
+GR_SHIM int pthread_setcancelstate(int state, int *old)
+{
+    struct green *g = gr_on_green();
+    if (!g) {
+        return real.pthread_setcancelstate(state, old);
+    }
+    if (state != PTHREAD_CANCEL_ENABLE && state != PTHREAD_CANCEL_DISABLE) {
+        return EINVAL;
+    }
+    if (old) {
+        *old = g->cancel_disabled ? PTHREAD_CANCEL_DISABLE : PTHREAD_CANCEL_ENABLE;
+    }
+    g->cancel_disabled = state == PTHREAD_CANCEL_DISABLE;
+    if (g->cancel_async) {
+        act_on_cancel(g);
+    }
+    return 0;
+}
+
+GR_SHIM int pthread_setcanceltype(int type, int *old)
+{
+    struct green *g = gr_on_green();
+    if (!g) {
+        return real.pthread_setcanceltype(type, old);
+    }
+    if (type != PTHREAD_CANCEL_DEFERRED && type != PTHREAD_CANCEL_ASYNCHRONOUS) {
+        return EINVAL;
+    }
+    if (old) {
+        *old = g->cancel_async ? PTHREAD_CANCEL_ASYNCHRONOUS : PTHREAD_CANCEL_DEFERRED;
+    }
+    g->cancel_async = type == PTHREAD_CANCEL_ASYNCHRONOUS;
+    if (g->cancel_async) {
+        act_on_cancel(g);
+    }
+    return 0;
+}
+
+GR_SHIM void pthread_testcancel(void)
+{
+    struct green *g = gr_on_green();
+    if (!g) {
+        real.pthread_testcancel();
+        return;
+    }
+    act_on_cancel(g);
+}

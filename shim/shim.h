@@ -1,0 +1,51 @@
+/* The few words that every interposed function uses. */
+#ifndef GR_SHIM_SHIM_H
+#define GR_SHIM_SHIM_H
+
+#include "runtime/base/compiler.h"
+#include "runtime/base/rawsys.h"
+#include "runtime/core/hub.h"
+#include "runtime/core/signal.h"
+#include "shim/symbols.h"
+
+#include <errno.h>
+
+/* Marks an interposed function: exported under libc's name. */
+#define GR_SHIM __attribute__((visibility("default")))
+
+/* How often each row was entered on a green; shown by --stats. */
+extern uint64_t gr_calls[GR_N_ROWS] __attribute__((visibility("hidden")));
+#define GR_COUNT(name) ((void)gr_calls[GR_ROW_##name]++)
+
+/*
+ * The predicate at the top of every body: the calling green, or NULL for whoever must get libc's plain behaviour: a process
+ * that has started no thread yet (or runs with GREENSHIM=off), the hub, libuv's workers, foreign threads.
+ */
+static inline struct green *gr_on_green(void)
+{
+    return gr_self;
+}
+
+/* libc faces that return -1 and errno: turn 0, a positive result or -errno into that. errno is left alone on success. */
+static inline long gr_ret(long rc)
+{
+    if (GR_UNLIKELY(rc < 0)) {
+        errno = (int)-rc;
+        return -1;
+    }
+    return rc;
+}
+
+/* pthread faces that return a positive error number. */
+static inline int gr_ret_pos(int rc)
+{
+    return rc < 0 ? -rc : 0;
+}
+
+/* A wait ended with @rc; does the call go on? -GR_ERESTART: yes for restartable calls. Others: -EINTR. */
+static inline int gr_eintr(int rc)
+{
+    return rc == -GR_ERESTART ? -EINTR : rc;
+}
+
+#endif

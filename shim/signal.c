@@ -1,0 +1,220 @@
+/* <signal.h>: the faces of runtime/core/signal.c. */
+#include "shim/shim.h"
+
+#include <signal.h>
+#include <string.h>
+
+static uint64_t set_bits(const sigset_t *set)
+{
+    uint64_t bits;
+    memcpy(&bits, set, sizeof(bits));
+    return bits;
+}
+
+static void bits_set(uint64_t bits, sigset_t *set)
+{
+    memset(set, 0, sizeof(*set));
+    memcpy(set, &bits, sizeof(bits));
+}
+
+/* --- dispositions ---------------------------------------------------------------------------------------------------- */
+
+GR_SHIM int sigaction(int sig, const struct sigaction *act, struct sigaction *old)
+{
+    if (!gr_active) {
+        return real.sigaction(sig, act, old);
+    }
+    return (int)gr_ret(gr_sig_action(sig, act, old));
+}
+
+static sigset_t interrupting; /* signals that siginterrupt() has been called for */
+
+static sighandler_t set_handler(int sig, sighandler_t handler, int flags)
+{
+    struct sigaction act = {.sa_flags = flags};
+    struct sigaction old;
+    act.sa_handler = handler;
+    if (handler == SIG_ERR) {
+        errno = EINVAL;
+        return SIG_ERR;
+    }
+    if (!(flags & SA_NODEFER) && sig > 0 && sig < NSIG) {
+        (void)sigaddset(&act.sa_mask, sig);
+    }
+    return sigaction(sig, &act, &old) ? SIG_ERR : old.sa_handler;
+}
+
+GR_SHIM sighandler_t signal(int sig, sighandler_t handler)
+{
+    if (!gr_active) {
+        return real.signal(sig, handler);
+    }
+    bool interrupts = sig > 0 && sig < NSIG && sigismember(&interrupting, sig) == 1;
+    return set_handler(sig, handler, interrupts ? 0 : SA_RESTART);
+}
+
+GR_SHIM sighandler_t __sysv_signal(int sig, sighandler_t handler)
+{
+    return gr_active ? set_handler(sig, handler, SA_RESETHAND | SA_NODEFER) : real.__sysv_signal(sig, handler);
+}
+
+GR_SHIM int siginterrupt(int sig, int on)
+{
+    if (!gr_active) {
+        int rc = real.siginterrupt(sig, on);
+        if (rc == 0) {
+            (void)(on ? sigaddset(&interrupting, sig) : sigdelset(&interrupting, sig));
+        }
+        return rc;
+    }
+    struct sigaction act;
+    if (sigaction(sig, NULL, &act)) {
+        return -1;
+    }
+    if (on) {
+        (void)sigaddset(&interrupting, sig);
+        act.sa_flags &= ~SA_RESTART;
+    } else {
+        (void)sigdelset(&interrupting, sig);
+        act.sa_flags |= SA_RESTART;
+    }
+    return sigaction(sig, &act, NULL);
+}
+
+GR_SHIM int sigaltstack(const stack_t *ss, stack_t *old)
+{
+    struct green *g = gr_on_green();
+    if (!g) {
+        return real.sigaltstack(ss, old);
+    }
+    stack_t before = g->sig_altstack;
+    if (ss) {
+        if (ss->ss_flags & ~(SS_DISABLE | (int)(1U << 31))) {
+            return (int)gr_ret(-EINVAL);
+        }
+        if (!(ss->ss_flags & SS_DISABLE) && ss->ss_size < (size_t)MINSIGSTKSZ) {
+            return (int)gr_ret(-ENOMEM);
+        }
+        g->sig_altstack = *ss;
+    }
+    if (old) {
+        *old = before;
+    }
+    return 0;
+}
+
+/* --- masks ----------------------------------------------------------------------------------------------------------- */
+
+static int mask_on(int how, const sigset_t *set, sigset_t *old)
+{
+    uint64_t bits = set ? set_bits(set) : 0;
+    uint64_t before;
+    int rc = gr_sig_mask(how, set ? &bits : NULL, &before);
+    if (rc == 0 && old) {
+        bits_set(before, old);
+    }
+    return rc;
+}
+
+GR_SHIM int sigprocmask(int how, const sigset_t *set, sigset_t *old)
+{
+    return gr_on_green() ? (int)gr_ret(mask_on(how, set, old)) : real.sigprocmask(how, set, old);
+}
+
+GR_SHIM int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
+{
+    return gr_on_green() ? gr_ret_pos(mask_on(how, set, old)) : real.pthread_sigmask(how, set, old);
+}
+
+GR_SHIM int sigpending(sigset_t *set)
+{
+    if (!gr_on_green()) {
+        return real.sigpending(set);
+    }
+    bits_set(gr_sig_pending_set(), set);
+    return 0;
+}
+
+/* --- waiting --------------------------------------------------------------------------------------------------------- */
+
+static int suspend(const uint64_t *mask)
+{
+    uint64_t old = mask ? gr_sig_mask_swap(*mask) : 0;
+    int rc = gr_sleep_until(GR_FOREVER, GR_INTR);
+    if (mask) {
+        gr_sig_mask_restore(old);
+    }
+    return (int)gr_ret(gr_eintr(rc));
+}
+
+GR_SHIM int sigsuspend(const sigset_t *mask)
+{
+    if (!gr_on_green()) {
+        return real.sigsuspend(mask);
+    }
+    GR_COUNT(sigsuspend);
+    uint64_t bits = set_bits(mask);
+    return suspend(&bits);
+}
+
+GR_SHIM int pause(void)
+{
+    if (!gr_on_green()) {
+        return real.pause();
+    }
+    GR_COUNT(pause);
+    return suspend(NULL);
+}
+
+GR_SHIM int sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
+{
+    if (!gr_on_green()) {
+        return real.sigtimedwait(set, info, timeout);
+    }
+    GR_COUNT(sigtimedwait);
+    if (timeout && (timeout->tv_sec < 0 || !gr_timespec_ok(timeout))) {
+        return (int)gr_ret(-EINVAL);
+    }
+    return (int)gr_ret(gr_sig_wait(set_bits(set), info, timeout ? gr_deadline_in(gr_timespec_ns(timeout)) : GR_FOREVER));
+}
+
+GR_SHIM int sigwaitinfo(const sigset_t *set, siginfo_t *info)
+{
+    return gr_on_green() ? sigtimedwait(set, info, NULL) : real.sigwaitinfo(set, info);
+}
+
+/* sigwait() goes on after a handler ran: POSIX has no EINTR for it. */
+GR_SHIM int sigwait(const sigset_t *set, int *sig)
+{
+    if (!gr_on_green()) {
+        return real.sigwait(set, sig);
+    }
+    GR_COUNT(sigwait);
+    int rc;
+    do {
+        rc = gr_sig_wait(set_bits(set), NULL, GR_FOREVER);
+    } while (rc == -EINTR);
+    if (rc < 0) {
+        return -rc;
+    }
+    *sig = rc;
+    return 0;
+}
+
+/* --- sending --------------------------------------------------------------------------------------------------------- */
+
+GR_SHIM int raise(int sig)
+{
+    struct green *g = gr_on_green();
+    return g ? (int)gr_ret(gr_sig_send(g, sig, NULL)) : real.raise(sig);
+}
+
+/* The carrier's thread id is every green's: a signal that a thread sends to it is meant for itself. */
+GR_SHIM int tgkill(pid_t pid, pid_t tid, int sig)
+{
+    struct green *g = gr_on_green();
+    if (!g || pid != getpid() || tid != g->hub->tid) {
+        return real.tgkill(pid, tid, sig);
+    }
+    return (int)gr_ret(gr_sig_send(g, sig, NULL));
+}

@@ -1,0 +1,15 @@
+/* Sleeping on a clock, for the faces in time.c and for syscall(2). */
+#ifndef GR_SHIM_TIME_H
+#define GR_SHIM_TIME_H
+
+#include <time.h>
+
+/*
+ * gr_clock_sleep - clock_nanosleep(2) on the calling green.
+ * Returns 0 or -errno; on -EINTR of a relative sleep *@left (may be NULL) receives the time that
+ * remained. Switches: yes, once at least.
+ */
+int gr_clock_sleep(clockid_t clock, int flags, const struct timespec *request,
+                   struct timespec *left);
+
+#endif

@@ -1,0 +1,266 @@
+"""Clients and process tools: each runs to its end and must print what it prints natively.
+
+A program is a function (run) -> text; it starts what is under test by run.program and its
+preparation by run.tool or as a native helper.
+"""
+
+import atexit
+import functools
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+
+import lib
+from harness import PYTHON, Failure
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ALL = []
+
+
+def program(name, *needs, noise=None):
+    """Adds a scenario; noise matches lines on stderr that may come or not come natively."""
+    def note(function):
+        function.program_name = name
+        function.needs = needs
+        function.noise = noise
+        ALL.append(function)
+        return function
+    return note
+
+
+def script(name):
+    return os.path.join(HERE, 'progs', name)
+
+
+@functools.lru_cache(maxsize=None)
+def bin_directory():
+    directory = tempfile.mkdtemp(prefix='greenshim-apps-bin-')
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return directory
+
+
+def compiled(run, name):
+    """A C++ program of ours, compiled on first use."""
+    path = os.path.join(bin_directory(), name)
+    if not os.path.exists(path):
+        run.tool(['g++', '-std=c++17', '-O1', '-pthread', '-o', path, script(name + '.cc')],
+                 seconds=120)
+    return path
+
+
+def backend(run, files):
+    """A native HTTP server for files: name -> size; returns its port and name -> body."""
+    os.mkdir(run.path('www'))
+    bodies = {name: lib.make_file(run.path('www', name), size, name)
+              for name, size in files.items()}
+    port = lib.free_port()
+    proc = run.popen([PYTHON, os.path.join(HERE, 'backend.py'), run.path('www'), str(port)],
+                     helper=True)
+    run.listening(proc, port)
+    return port, bodies
+
+
+def digest_of_files(run, names):
+    return ' '.join(lib.sha256_of(run.path(n))[:16] for n in names)
+
+
+@program('curl-parallel', 'curl')
+def curl_parallel(run):
+    names = ['f%d' % i for i in range(1, 9)]
+    port, bodies = backend(run, {n: 4 << 20 for n in names})
+    text = run.program(['curl', '--no-progress-meter', '--parallel', '--parallel-immediate',
+                        '--fail', '-o', 'got.#1', 'http://localhost:%d/f[1-8]' % port])
+    same = [hashlib.sha256(bodies[n]).hexdigest() == lib.sha256_of(run.path('got.%s' % n[1:]))
+            for n in names]
+    return '%s%s' % (text, same)
+
+
+@program('curl-by-name', 'curl')
+def curl_by_name(run):
+    """Name lookups by curl's resolver threads: of a good name and of one that is not."""
+    port, _ = backend(run, {'f': 5000})
+    host = os.uname().nodename
+    good = run.program(['curl', '-sS', '--fail', '--resolve', '%s:%d:127.0.0.1' % (host, port),
+                        'http://%s:%d/f' % (host, port)])
+    bad = run.program(['curl', '-s', 'http://no-such-name.invalid/'], status=6)
+    return hashlib.sha256(good.encode()).hexdigest() + bad
+
+
+@program('wrk', 'wrk')
+def wrk(run):
+    port, _ = backend(run, {'f': 1000})
+    text = run.program(['wrk', '-t4', '-c32', '-d1s', 'http://127.0.0.1:%d/f' % port])
+    served = re.search(r'(\d+) requests in', text)
+    return 'requests %s errors %s threads %s' % (
+        served is not None and int(served.group(1)) > 0,
+        re.findall(r'Socket errors.*|Non-2xx.*', text), re.findall(r'\d+ threads and \d+', text))
+
+
+@program('sort-parallel', 'sort')
+def sort_parallel(run):
+    numbers = hashlib.shake_256(b'sort').digest(3000000).hex()
+    with open(run.path('in'), 'w') as f:
+        f.writelines(numbers[i:i + 12] + '\n' for i in range(0, len(numbers), 12))
+    run.program(['sort', '--parallel=8', '-S', '64M', '-o', 'out', 'in'])
+    run.program(['sort', '--parallel=8', '-S', '4M', '-T', run.dir, '-r', '-o', 'back', 'in'])
+    return digest_of_files(run, ['out', 'back'])
+
+
+@program('xz-threads', 'xz')
+def xz_threads(run):
+    with open(run.path('data'), 'wb') as f:
+        for i in range(24):
+            f.write(hashlib.shake_256(b'%d' % i).digest(300000).hex().encode())
+    before = digest_of_files(run, ['data'])
+    run.program(['xz', '-1', '-T4', '--block-size=1MiB', 'data'])
+    packed = digest_of_files(run, ['data.xz'])
+    run.program(['xz', '-d', '-T4', 'data.xz'])
+    return '%s %s' % (packed, before == digest_of_files(run, ['data']))
+
+
+@program('git', 'git')
+def git(run):
+    """clone, repack --threads, fsck, grep --threads, index-pack through a local clone."""
+    stream = []
+    for n in range(300):
+        body = '\n'.join('%d line of file %d' % (i, n) for i in range(n + 40)) + '\n'
+        stream.append('blob\nmark :%d\ndata %d\n%s' % (n + 1, len(body), body))
+    for c in range(10):
+        text = 'commit %d' % c
+        stream.append('commit refs/heads/main\ncommitter A <a@example.org> %d +0000\ndata %d\n%s\n'
+                      % (1000000000 + c, len(text), text))
+        stream += ['M 100644 :%d dir%d/file%d\n' % (n + 1, n % 7, n) for n in range(c * 30,
+                                                                                     c * 30 + 30)]
+    run.tool(['git', 'init', '-q', '--bare', '-b', 'main', 'origin.git'])
+    run.tool(['git', '-C', 'origin.git', 'fast-import', '--quiet'], stdin=''.join(stream))
+    answer = [run.program(['git', 'clone', '-q', 'file://' + run.path('origin.git'), 'work'])]
+    inside = ['git', '-C', 'work']
+    answer.append(run.program(inside + ['repack', '-q', '-a', '-d', '-f', '--threads=4']))
+    answer.append(run.program(inside + ['fsck', '--full', '--no-progress']))
+    found = run.program(inside + ['grep', '--threads', '8', '-n', 'line of file 1'])
+    answer.append('%d %s' % (found.count('\n'), hashlib.sha256(found.encode()).hexdigest()))
+    answer.append(run.program(inside + ['-c', 'index.threads=4', 'status', '--porcelain']))
+    answer.append(run.program(inside + ['log', '--oneline']))
+    return '\n'.join(answer)
+
+
+@program('make-j8', 'make')
+def make_j8(run):
+    rules = ['all: %s' % ' '.join('o%d' % i for i in range(64)), '\tcat $^ > all']
+    rules += ['o%d:\n\t@echo made $@ | tr a-z A-Z > $@; sleep 0.01' % i for i in range(64)]
+    rules += ['bad:\n\t@exit 3']
+    run.write('Makefile', '\n'.join(rules) + '\n')
+    text = run.program(['make', '-j8'])
+    bad = run.program(['make', '-j4', 'bad'], status=2)
+    return text + digest_of_files(run, ['all']) + bad
+
+
+@program('xargs-P8', 'xargs')
+def xargs(run):
+    text = run.program(['xargs', '-P8', '-n1', 'sh', '-c', 'echo "$0" $(($0 * $0))'],
+                       stdin='\n'.join(map(str, range(200))) + '\n')
+    bad = run.program(['xargs', '-P4', '-n1', 'sh', '-c', 'exit $0'], stdin='0\n1\n0\n',
+                      status=123)
+    return '\n'.join(sorted(text.split('\n'))) + bad
+
+
+@program('bash-jobs', 'bash')
+def bash_jobs(run):
+    return run.program(['bash', script('jobs.sh')], status=6)
+
+
+@program('python-pool')
+def python_pool(run):
+    port, _ = backend(run, {'f': 20000})
+    text = run.program([PYTHON, script('pool.py'), 'http://127.0.0.1:%d/f' % port])
+    return text + run.program([PYTHON, script('pool.py'), 'http://localhost:%d/f' % port])
+
+
+@program('python-children')
+def python_children(run):
+    return run.program([PYTHON, script('children.py')], status=4)
+
+
+@program('python-mix', 'openssl')
+def python_mix(run):
+    run.tool(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', 'key',
+              '-out', 'cert', '-days', '30', '-subj', '/CN=localhost', '-addext',
+              'subjectAltName=DNS:localhost'])
+    return run.program([PYTHON, script('mix.py'), 'cert', 'key'])
+
+
+@program('perl-fork-pipe', 'perl')
+def perl_fork_pipe(run):
+    return run.program(['perl', script('fork_pipe.pl')])
+
+
+@program('cxx-threads', 'g++')
+def cxx_threads(run):
+    return run.program([compiled(run, 'threads')])
+
+
+@program('sysbench-threads', 'sysbench')
+def sysbench_threads(run):
+    answer = ''
+    for test in (['threads', '--events=400', '--thread-yields=20'], ['mutex', '--mutex-locks=500']):
+        answer += run.program(['sysbench'] + test + ['--threads=16', '--time=0', 'run'])
+    return '; '.join(re.findall(r'total number of events:\s+\d+|Number of threads: \d+', answer))
+
+
+@program('redis-benchmark', 'redis-server', 'redis-benchmark')
+def redis_benchmark(run):
+    port = lib.free_port()
+    proc = run.popen(['redis-server', '--bind', lib.HOST, '--port', str(port), '--save', ''],
+                     helper=True)
+    run.listening(proc, port)
+    text = run.program(['redis-benchmark', '-h', lib.HOST, '-p', str(port), '--threads', '4',
+                        '-c', '32', '-n', '20000', '-t', 'set,get', '--csv'])
+    return ' '.join(line.split(',')[0] for line in text.splitlines())
+
+
+STREAMS = 16
+STREAM_BYTES = 8 << 20
+
+
+def iperf_result(text, what):
+    """CSV lines: the fields are date, addresses and ports, id, interval, bytes, rate."""
+    rows = [line.split(',') for line in text.split('\n') if line.count(',') == 8]
+    totals = [int(r[7]) for r in rows if r[5] != '-1']
+    if len(totals) != STREAMS or any(t < STREAM_BYTES for t in totals):
+        raise Failure('iperf %s: %d streams, bytes %s' % (what, len(totals), totals))
+    return '%s %d streams' % (what, len(totals))
+
+
+def iperf(server_mode, client_mode):
+    """An iperf run with each side native or in the mode under test."""
+    def scenario(run):
+        port = lib.free_port()
+        modes = ['native' if m == 'native' else run.mode for m in (server_mode, client_mode)]
+        out = run.path('server.csv')
+        with open(out, 'wb') as f:
+            server = run.popen(['iperf', '-s', '-B', lib.HOST, '-p', str(port), '-y', 'C'],
+                               mode=modes[0], stdout=f)
+        run.listening(server, port)
+        client = ['iperf', '-c', lib.HOST, '-p', str(port), '-P', str(STREAMS),
+                  '-n', str(STREAM_BYTES), '-y', 'C']
+        if modes[1] == 'native':
+            text = run.tool(client)
+        else:
+            text = run.program(client)
+        answer = iperf_result(text, 'client')
+        probe = run.tool(['iperf', '-c', lib.HOST, '-p', str(port), '-n', '1M'])
+        answer += ' again %s' % ('sec' in probe)
+        status = run.end(server)
+        with open(out) as f:
+            rows = [line.split(',') for line in f.read().split('\n') if line.count(',') == 8]
+        streams = [r for r in rows if r[5] != '-1' and int(r[7]) >= STREAM_BYTES]
+        return '%s; server %d streams, status %d' % (answer, len(streams), status)
+    return scenario
+
+
+for _server, _client in (('test', 'native'), ('native', 'test'), ('test', 'test')):
+    program('iperf-%s' % {('test', 'native'): 'server', ('native', 'test'): 'client',
+                          ('test', 'test'): 'both'}[_server, _client],
+            'iperf', noise=r'read tcp flags')(iperf(_server, _client))

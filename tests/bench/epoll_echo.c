@@ -1,0 +1,155 @@
+/*
+ * epoll_echo - the physical reference: an echo server on one thread and one edge-triggered epoll
+ * set, written by hand. Two system calls per message and one epoll_wait per batch: a read shorter
+ * than the buffer means the socket is drained, so the EAGAIN read is saved.
+ */
+
+#define _GNU_SOURCE
+#include "benchlib.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define CHUNK 4096
+#define BATCH 1024
+
+/* One connection. While unsent > 0 nothing more is read: the peer has to take its bytes first. */
+struct conn {
+    int fd;
+    size_t unsent;
+    size_t offset;
+    char buf[CHUNK]; /* what recv() gave and send() has not taken yet */
+};
+
+static int epoll_fd;
+
+static void on_stop(int sig)
+{
+    (void)sig;
+    _exit(0);
+}
+
+static void close_conn(struct conn *c)
+{
+    close(c->fd); /* also leaves the epoll set: nobody else holds the description */
+    free(c);
+}
+
+/* Send what is left; 1 when all is gone, 0 when the socket is full, -1 when the peer is gone. */
+static int flush(struct conn *c)
+{
+    while (c->unsent > 0) {
+        ssize_t n = send(c->fd, c->buf + c->offset, c->unsent, MSG_NOSIGNAL);
+        if (n < 0) {
+            if (errno == EINTR)
+                continue;
+            return errno == EAGAIN ? 0 : -1;
+        }
+        c->offset += (size_t)n;
+        c->unsent -= (size_t)n;
+    }
+    c->offset = 0;
+    return 1;
+}
+
+/* Echo until the socket is drained, full or closed. @hup: the peer has shut down its side. */
+static void serve(struct conn *c, int hup)
+{
+    for (;;) {
+        int rc = flush(c);
+        if (rc < 0)
+            break;
+        if (rc == 0)
+            return;
+
+        ssize_t n = recv(c->fd, c->buf, sizeof c->buf, 0);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EAGAIN)
+            return;
+        if (n <= 0)
+            break;
+        c->unsent = (size_t)n;
+        if (n < (ssize_t)sizeof c->buf && !hup) {
+            /* Drained. New bytes give a new edge, and so does room for what is left. */
+            rc = flush(c);
+            if (rc < 0)
+                break;
+            return;
+        }
+    }
+    close_conn(c);
+}
+
+static void accept_all(int listener)
+{
+    for (;;) {
+        int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0) {
+            if (errno == EINTR || errno == ECONNABORTED)
+                continue;
+            if (errno == EAGAIN)
+                return;
+            die("accept4", errno);
+        }
+        set_nodelay(fd);
+        struct conn *c = malloc(sizeof *c);
+        if (!c)
+            die("connection", ENOMEM);
+        c->fd = fd;
+        c->unsent = 0;
+        c->offset = 0;
+        struct epoll_event ev = {
+            .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+            .data.ptr = c,
+        };
+        if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0)
+            die("epoll_ctl", errno);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static struct epoll_event events[BATCH];
+    int port = 0;
+    int c;
+
+    while ((c = getopt(argc, argv, "p:")) != -1) {
+        if (c != 'p') {
+            fputs("usage: epoll_echo [-p port]\n", stderr);
+            return 2;
+        }
+        port = (int)parse_number(optarg, 0, 65535, "port");
+    }
+
+    struct sigaction sa = {.sa_handler = on_stop};
+    sigaction(SIGTERM, &sa, NULL);
+    sigaction(SIGINT, &sa, NULL);
+    raise_descriptor_limit();
+
+    epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (epoll_fd < 0)
+        die("epoll_create1", errno);
+    int listener = listen_loopback(port);
+    struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.ptr = NULL};
+    if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, listener, &ev) < 0)
+        die("epoll_ctl", errno);
+
+    for (;;) {
+        int n = epoll_wait(epoll_fd, events, BATCH, -1);
+        if (n < 0 && errno != EINTR)
+            die("epoll_wait", errno);
+        for (int i = 0; i < n; i++) {
+            if (!events[i].data.ptr)
+                accept_all(listener);
+            else
+                serve(events[i].data.ptr,
+                      (events[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0);
+        }
+    }
+}

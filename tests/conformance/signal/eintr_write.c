@@ -1,0 +1,52 @@
+/* A signal during a long write: what went out is reported, the rest can follow; restart too. */
+#include "testlib.h"
+
+#include <signal.h>
+#include <sys/socket.h>
+
+static int fds[2], caught;
+
+static void on_signal(int sig)
+{
+    (void)sig;
+    flag_add(&caught, 1);
+}
+
+static void *kill_and_drain(void *arg)
+{
+    static char block[65536];
+    long total = 0, n;
+
+    settle();
+    SYS(kill(getpid(), SIGUSR1));
+    settle();
+    while ((n = SYS(read(fds[0], block, sizeof(block)))) > 0)
+        total += n;
+    (void)arg;
+    return (void *)total;
+}
+
+int test_main(void)
+{
+    static char block[4 << 20];
+
+    for (int i = 0; i < 4; i++) {
+        struct sigaction action = {.sa_handler = on_signal, .sa_flags = i % 2 ? SA_RESTART : 0};
+        sigset_t set, old;
+
+        SYS(sigaction(SIGUSR1, &action, NULL));
+        (i / 2 ? tcp_pair : pipe_pair)(fds);
+        sigfillset(&set);
+        pthread_sigmask(SIG_BLOCK, &set, &old);
+        pthread_t thread = start(kill_and_drain, NULL);
+        pthread_sigmask(SIG_SETMASK, &old, NULL);
+        long n = SYS(write(fds[1], block, sizeof(block)));
+        CHECK(n > 0 && n < (long)sizeof(block)); /* something had gone out */
+        CHECK_EQ(flag_get(&caught), i + 1);
+        write_all(fds[1], block, sizeof(block) - (size_t)n);
+        SYS(close(fds[1]));
+        CHECK_EQ(finish(thread), sizeof(block));
+        SYS(close(fds[0]));
+    }
+    return 0;
+}

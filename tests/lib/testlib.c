@@ -1,0 +1,431 @@
+#include "testlib.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+int test_argc;
+char **test_argv;
+
+static pid_t main_pid;
+static int background_count;
+static int background_stop;
+static pthread_t background_thread[64];
+static uint64_t background_ticks[64];
+
+static void say(const char *file, int line, const char *fmt, va_list ap)
+{
+    char text[1024];
+    int len = snprintf(text, sizeof(text), "%s:%d: ", file, line);
+
+    len += vsnprintf(text + len, sizeof(text) - (size_t)len, fmt, ap);
+    if (len > (int)sizeof(text) - 2)
+        len = (int)sizeof(text) - 2;
+    text[len++] = '\n';
+    if (write(2, text, (size_t)len) < 0)
+        _exit(2);
+}
+
+void test_fail(const char *file, int line, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    say(file, line, fmt, ap);
+    va_end(ap);
+    _exit(1);
+}
+
+void test_inconclusive(const char *file, int line, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    say(file, line, fmt, ap);
+    va_end(ap);
+    _exit(3);
+}
+
+void test_check_str(const char *file, int line, const char *what, const char *got, const char *want)
+{
+    if (strcmp(got, want) != 0)
+        test_fail(file, line, "%s is \"%s\", want \"%s\"", what, got, want);
+}
+
+void test_skip(const char *why)
+{
+    printf("skip: %s\n", why);
+    fflush(stdout);
+    _exit(77);
+}
+
+int64_t now_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+int64_t now_ms(void)
+{
+    return now_ns() / 1000000;
+}
+
+void sleep_ms(int ms)
+{
+    struct timespec ts = ts_of_ms(ms);
+
+    while (nanosleep(&ts, &ts) == -1 && errno == EINTR)
+        ;
+}
+
+struct timespec ts_of_ms(int64_t ms)
+{
+    struct timespec ts = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
+
+    return ts;
+}
+
+struct timespec ts_after(clockid_t clock, int64_t ms)
+{
+    struct timespec ts;
+
+    SYS(clock_gettime(clock, &ts));
+    ts.tv_nsec += (long)(ms % 1000) * 1000000;
+    ts.tv_sec += (time_t)(ms / 1000) + ts.tv_nsec / 1000000000;
+    ts.tv_nsec %= 1000000000;
+    return ts;
+}
+
+static int started, begun;
+
+void settle(void)
+{
+    for (int i = 0; i < 2000 && flag_get(&begun) < flag_get(&started); i++)
+        usleep(500);
+    sleep_ms(40);
+}
+
+static int background_active(void)
+{
+    return background_count > 0 && getpid() == main_pid;
+}
+
+struct span span_begin(void)
+{
+    struct span span;
+
+    for (int i = 0; i < background_count; i++)
+        span.ticks[i] = __atomic_load_n(&background_ticks[i], __ATOMIC_RELAXED);
+    span.start_ns = now_ns();
+    return span;
+}
+
+void span_end(struct span *span, int min_ms, const char *file, int line)
+{
+    int64_t took_ns = now_ns() - span->start_ns;
+
+    if (took_ns < (int64_t)min_ms * 1000000)
+        test_fail(file, line, "took %lld ns, want at least %d ms", (long long)took_ns, min_ms);
+    if (!background_active() || min_ms < 30)
+        return;
+    uint64_t best = 0, want = (uint64_t)min_ms / 12;
+    for (int i = 0; i < background_count; i++) {
+        uint64_t n = __atomic_load_n(&background_ticks[i], __ATOMIC_RELAXED) - span->ticks[i];
+
+        best = n > best ? n : best;
+    }
+    if (best < want)
+        test_inconclusive(file, line,
+                          "the busiest background thread ticked %llu times in %lld ms, "
+                          "want %llu",
+                          (unsigned long long)best, (long long)took_ns / 1000000,
+                          (unsigned long long)want);
+}
+
+struct call {
+    void *(*fn)(void *);
+    void *arg;
+};
+
+static void *begin(void *arg)
+{
+    struct call call = *(struct call *)arg;
+
+    free(arg);
+    flag_add(&begun, 1);
+    return call.fn(call.arg);
+}
+
+pthread_t start(void *(*fn)(void *), void *arg)
+{
+    struct call *call = malloc(sizeof(*call));
+    pthread_t thread;
+
+    CHECK(call);
+    call->fn = fn;
+    call->arg = arg;
+    flag_add(&started, 1);
+    CHECK_RC(pthread_create(&thread, NULL, begin, call), 0);
+    return thread;
+}
+
+void *finish(pthread_t thread)
+{
+    void *value = NULL;
+
+    CHECK_RC(pthread_join(thread, &value), 0);
+    return value;
+}
+
+void flag_set(int *flag, int value)
+{
+    __atomic_store_n(flag, value, __ATOMIC_SEQ_CST);
+}
+
+int flag_get(int *flag)
+{
+    return __atomic_load_n(flag, __ATOMIC_SEQ_CST);
+}
+
+int flag_add(int *flag, int n)
+{
+    return __atomic_add_fetch(flag, n, __ATOMIC_SEQ_CST);
+}
+
+void flag_wait(int *flag, int at_least)
+{
+    int64_t end = now_ms() + 25000;
+
+    while (flag_get(flag) < at_least) {
+        if (now_ms() > end)
+            test_fail(__FILE__, __LINE__, "flag is %d, want %d", flag_get(flag), at_least);
+        usleep(500);
+    }
+}
+
+int int_env(const char *name, int fallback)
+{
+    const char *text = getenv(name);
+
+    return text ? atoi(text) : fallback;
+}
+
+void pipe_pair(int fds[2])
+{
+    SYS(pipe(fds));
+}
+
+void unix_pair(int fds[2])
+{
+    SYS(socketpair(AF_UNIX, SOCK_STREAM, 0, fds));
+}
+
+int tcp_listen(int backlog, uint16_t *port)
+{
+    struct sockaddr_in addr = {.sin_family = AF_INET};
+    socklen_t len = sizeof(addr);
+    int fd = (int)SYS(socket(AF_INET, SOCK_STREAM, 0));
+
+    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    SYS(bind(fd, (struct sockaddr *)&addr, len));
+    SYS(listen(fd, backlog));
+    SYS(getsockname(fd, (struct sockaddr *)&addr, &len));
+    *port = ntohs(addr.sin_port);
+    return fd;
+}
+
+int tcp_connect(uint16_t port)
+{
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons(port)};
+    int fd = (int)SYS(socket(AF_INET, SOCK_STREAM, 0));
+
+    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    SYS(connect(fd, (struct sockaddr *)&addr, sizeof(addr)));
+    return fd;
+}
+
+void tcp_pair(int fds[2])
+{
+    uint16_t port;
+    int listener = tcp_listen(4, &port);
+
+    fds[0] = tcp_connect(port);
+    fds[1] = (int)SYS(accept(listener, NULL, NULL));
+    SYS(close(listener));
+}
+
+void set_nonblock(int fd, int on)
+{
+    int flags = (int)SYS(fcntl(fd, F_GETFL));
+
+    SYS(fcntl(fd, F_SETFL, on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK));
+}
+
+int is_nonblock(int fd)
+{
+    return (SYS(fcntl(fd, F_GETFL)) & O_NONBLOCK) != 0;
+}
+
+void write_all(int fd, const void *data, size_t size)
+{
+    const char *at = data;
+
+    while (size > 0) {
+        long n = SYS(write(fd, at, size));
+
+        at += n;
+        size -= (size_t)n;
+    }
+}
+
+void read_all(int fd, void *data, size_t size)
+{
+    char *at = data;
+
+    while (size > 0) {
+        long n = SYS(read(fd, at, size));
+
+        CHECK(n != 0);
+        at += n;
+        size -= (size_t)n;
+    }
+}
+
+static unsigned char pattern_at(uint64_t i)
+{
+    return (unsigned char)((i * 2654435761u) >> 13);
+}
+
+void fill_pattern(unsigned char *data, size_t size, uint64_t offset)
+{
+    for (size_t i = 0; i < size; i++)
+        data[i] = pattern_at(offset + i);
+}
+
+int pattern_ok(const unsigned char *data, size_t size, uint64_t offset)
+{
+    for (size_t i = 0; i < size; i++)
+        if (data[i] != pattern_at(offset + i))
+            return 0;
+    return 1;
+}
+
+static int wait_status(pid_t pid)
+{
+    int status;
+
+    while (waitpid(pid, &status, 0) == -1)
+        CHECK_EQ(errno, EINTR);
+    return status;
+}
+
+int run_child(int (*fn)(void *), void *arg)
+{
+    pid_t pid = (pid_t)SYS(fork());
+
+    if (pid == 0)
+        _exit(fn(arg));
+    return wait_status(pid);
+}
+
+int run_self(const char *arg, char *out, size_t size)
+{
+    int fds[2];
+    size_t used = 0;
+    long n;
+
+    fflush(stdout);
+    pipe_pair(fds);
+    pid_t pid = (pid_t)SYS(fork());
+    if (pid == 0) {
+        if (out && dup2(fds[1], 1) == -1)
+            _exit(120);
+        close(fds[0]);
+        close(fds[1]);
+        execl("/proc/self/exe", test_argv[0], arg, (char *)NULL);
+        _exit(121);
+    }
+    close(fds[1]);
+    while (out && used < size - 1 && (n = SYS(read(fds[0], out + used, size - 1 - used))) > 0)
+        used += (size_t)n;
+    if (out)
+        out[used] = '\0';
+    int status = wait_status(pid);
+    close(fds[0]);
+    return status;
+}
+
+void stay_quiet(void)
+{
+    struct rlimit none = {0, 0};
+    int fd = (int)SYS(open("/dev/null", O_WRONLY));
+
+    setrlimit(RLIMIT_CORE, &none);
+    SYS(dup2(fd, 2));
+    close(fd);
+}
+
+static void *background_main(void *arg)
+{
+    uint64_t *ticks = arg;
+
+    while (!flag_get(&background_stop)) {
+        usleep(1000);
+        __atomic_add_fetch(ticks, 1, __ATOMIC_RELAXED);
+    }
+    return NULL;
+}
+
+static void background_begin(int count)
+{
+    sigset_t all, old;
+
+    /* The test's signals are the test's: keep them away from these threads. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &old);
+    if (count > 64)
+        count = 64;
+    for (int i = 0; i < count; i++)
+        background_thread[i] = start(background_main, &background_ticks[i]);
+    background_count = count;
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
+/* Whatever the test did, every thread must have got on. */
+static void background_end(void)
+{
+    int64_t end = now_ms() + 20000;
+
+    for (int i = 0; i < background_count; i++)
+        while (__atomic_load_n(&background_ticks[i], __ATOMIC_RELAXED) == 0) {
+            CHECK_LE(now_ms(), end);
+            usleep(1000);
+        }
+    flag_set(&background_stop, 1);
+    for (int i = 0; i < background_count; i++)
+        CHECK(finish(background_thread[i]) == NULL);
+}
+
+int main(int argc, char **argv)
+{
+    int count = argc == 1 ? int_env("TEST_BACKGROUND", 0) : 0;
+
+    test_argc = argc;
+    test_argv = argv;
+    main_pid = getpid();
+    if (count > 0)
+        background_begin(count);
+
+    int status = test_main();
+
+    if (background_active())
+        background_end();
+    return status;
+}

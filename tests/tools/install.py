@@ -1,0 +1,172 @@
+"""The built library, its installation and the set-up of packages."""
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+
+from harness import BUILD, CC, LIBRARY, TIMEOUT, TOP, clean_environment, equal, lines, real, test
+
+
+# ------------------------------------------------------------------ exports
+
+def table_names():
+    """Names that shim/symbols.def exports, and its aliases, by the preprocessor."""
+    source = ("#define GR_FN(ret, name, params, args, class) row name\n"
+              "#define GR_FNV(ret, name, params, args, class, version) row name\n"
+              "#define GR_OPT(ret, name, params, args, class) row name\n"
+              "#define GR_ALIAS(target, alias) alias alias target\n"
+              "#define GR_PASS(name, reason)\n"
+              '#include "shim/symbols.def"\n')
+    out = subprocess.run([CC, "-E", "-P", "-x", "c", "-std=c11", f"-I{TOP}", "-"], check=True,
+                         input=source.replace("alias alias target", "pair alias target").encode(),
+                         capture_output=True, timeout=TIMEOUT).stdout.decode()
+    rows = re.findall(r"\brow (\w+)", out)
+    return rows, dict(re.findall(r"\bpair (\w+) (\w+)", out))
+
+
+@test
+def exports_are_the_table_and_the_api(p):
+    real(p)
+    out = subprocess.run(["readelf", "--dyn-syms", "-W", os.path.join(BUILD, LIBRARY)],
+                         check=True, capture_output=True, timeout=TIMEOUT).stdout.decode()
+    defined = {}
+    for line in out.splitlines():
+        f = line.split()
+        if len(f) == 8 and f[0][:-1].isdigit() and f[6] != "UND":
+            defined[f[7]] = (f[1], f[3], f[4])
+    rows, aliases = table_names()
+    expected = set(rows) | set(aliases)
+    equal({n for n in defined if not n.startswith("green_")} - expected, set(), "not in the table")
+    equal(expected - set(defined), set(), "in the table, not exported")
+    equal([n for n in defined if "@" in n], [], "versioned")
+    for alias, target in aliases.items():
+        equal(defined[alias][:2], defined[target][:2], f"{alias} is {target}")
+    equal({n: d[1] for n, d in defined.items() if d[1] != "FUNC"}, {}, "not functions")
+
+
+@test
+def library_needs_no_dynamic_tls(p):
+    real(p)
+    out = subprocess.run(["readelf", "-rsdW", os.path.join(BUILD, LIBRARY)], check=True,
+                         capture_output=True, timeout=TIMEOUT).stdout.decode()
+    equal("__tls_get_addr" in out, False, "__tls_get_addr")
+    # libgcc_s unwinds through our frames, for pthread_exit and cancellation.
+    needed = set(re.findall(r"NEEDED.*\[(.*)\]", out))
+    equal({n for n in needed if not n.startswith("ld-linux")}
+          - {"libuv.so.1", "libc.so.6", "libgcc_s.so.1"}, set(), "needed libraries")
+
+
+# ------------------------------------------------------------------ installation
+
+def make(*args):
+    return subprocess.run(["make", "-s", "-C", TOP, *args], check=True, capture_output=True,
+                          timeout=600, env=clean_environment({"MAKEFLAGS": None, "MFLAGS": None,
+                                                              "MAKELEVEL": None}))
+
+
+def files_below(root):
+    return sorted(os.path.relpath(os.path.join(d, n), root)
+                  for d, _, names in os.walk(root) for n in names)
+
+
+PUBLIC = sorted(n for n in os.listdir(os.path.join(TOP, "include", "green")) if n.endswith(".h"))
+
+
+@contextlib.contextmanager
+def installed(p, prefix):
+    """Installs from a copy of the build tree: another PREFIX builds the tools again."""
+    dest, tree = p.path("dest"), p.path("build")
+    os.mkdir(dest)
+    os.mkdir(tree)
+    shutil.copytree(os.path.join(BUILD, "obj"), os.path.join(tree, "obj"))
+    for entry in os.scandir(BUILD):
+        if entry.is_file():
+            shutil.copy2(entry.path, tree)
+    settings = (f"DESTDIR={dest}", f"PREFIX={prefix}", f"B={tree}")
+    make("install", *settings)
+    try:
+        yield dest
+    finally:
+        make("uninstall", *settings)
+        left = files_below(dest)
+    equal(left, [], "left by uninstall")
+
+
+@test
+def install_and_uninstall(p):
+    real(p)
+    with installed(p, "/opt/green") as dest:
+        seen = files_below(dest)
+        below = "opt/green"
+        expected = {f"{below}/bin/greenrun", f"{below}/lib/{LIBRARY}",
+                    f"{below}/lib/pkgconfig/greenshim.pc", f"{below}/share/man/man1/greenrun.1"}
+        expected |= {f"{below}/include/green/{h}" for h in PUBLIC}
+        equal(expected - set(seen), set(), "missing")
+        extra = set(seen) - expected
+        equal({e for e in extra if not re.match(below + r"/(bin|share/man/man1)/", e)}, set(),
+              "unexpected")
+        greenrun = os.path.join(dest, below, "bin", "greenrun")
+        result = p.run(p.show, greenrun=greenrun)
+        library = os.path.join(dest, below, "lib", LIBRARY)
+        equal(lines(result.stdout, "env"), [f"LD_PRELOAD={library}"], "installed greenrun")
+        use_from_pkg_config(p, dest, below)
+
+
+def use_from_pkg_config(p, dest, below):
+    env = clean_environment({"PKG_CONFIG_PATH": os.path.join(dest, below, "lib/pkgconfig"),
+                             "PKG_CONFIG_SYSROOT_DIR": dest})
+    flags = subprocess.run(["pkg-config", "--cflags", "--libs", "greenshim"], check=True, env=env,
+                           capture_output=True, timeout=TIMEOUT).stdout.decode().split()
+    code = "#include <green/green.h>\n#include <stdio.h>\nint main(void) { puts(\"built\"); }\n"
+    libdir = os.path.join(dest, below, "lib")
+    for language, compiler in (("c", CC), ("c++", "g++")):
+        program = p.compile(code, p.path("use-" + language), "-Wl,--no-as-needed", *flags,
+                            language=language, compiler=compiler)
+        out = subprocess.run([program], check=True, capture_output=True, timeout=TIMEOUT,
+                             env=clean_environment({"LD_LIBRARY_PATH": libdir}))
+        equal((out.stdout, out.stderr), (b"built\n", b""), language)
+        needed = subprocess.run(["readelf", "-d", program], check=True, capture_output=True,
+                                timeout=TIMEOUT).stdout
+        equal(LIBRARY.encode() in needed, True, "linked by soname")
+
+
+@test
+def public_headers_compile_alone(p):
+    if not PUBLIC:
+        raise AssertionError("no public headers")
+    for header in PUBLIC:
+        code = f"#include <green/{header}>\n#include <green/{header}>\nint unused;\n"
+        for language, standard, compiler in (("c", "c11", CC), ("c++", "c++17", "g++")):
+            p.compile(code, p.path("header.o"), "-c", f"-std={standard}", "-Wall", "-Wextra",
+                      "-Werror", "-pedantic", f"-I{TOP}/include", language=language,
+                      compiler=compiler)
+
+
+# ------------------------------------------------------------------ set-up
+
+@test
+def setup_is_silent_when_nothing_is_missing(p):
+    result = subprocess.run([os.path.join(TOP, "tools/setup.sh"), "build"], timeout=TIMEOUT,
+                            capture_output=True, check=False)
+    equal((result.returncode, result.stdout, result.stderr), (0, b"", b""), "setup build")
+
+
+@test
+def setup_without_rights_names_the_command(p):
+    tools = p.path("tools")
+    shutil.copytree(os.path.join(TOP, "tools"), tools)
+    fake = p.path("fakebin")
+    os.mkdir(fake)
+    # An empty system, and a sudo that refuses.
+    for name, script in (("dpkg-query", "exit 1"), ("sudo", "exit 1"), ("apt-get", "exit 1"),
+                         ("id", "echo 1000")):
+        p.file(f"fakebin/{name}", f"#!/bin/sh\n{script}\n")
+    result = subprocess.run([os.path.join(tools, "setup.sh"), "build"], capture_output=True,
+                            stdin=subprocess.DEVNULL, timeout=TIMEOUT, check=False,
+                            env=clean_environment({"PATH": f"{fake}:{os.environ['PATH']}"}))
+    equal(result.returncode, 1, "status")
+    command = result.stderr.decode().splitlines()[-1].split()
+    equal(command[:3], ["apt-get", "install", "--no-install-recommends"], "command")
+    equal({"gcc", "libuv1-dev", "libelf-dev"} - set(command), set(), "packages in it")

@@ -1,0 +1,363 @@
+/*
+ * greenrun - starts a program with libgreenshim.so preloaded.
+ *
+ * It checks what can be known before the start, sets LD_PRELOAD and the GREENSHIM_* variables, and
+ * becomes the program: same process, same standard streams, the program's own exit status.
+ */
+#include "runtime/base/config.h"
+#include "tools/greenrun/target.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LIBRARY "libgreenshim.so"
+
+/* The settings of config.def, with the value that an option gave (NULL: no option). */
+struct setting {
+    const char *variable;
+    enum gr_config_type type;
+    long initial;
+    long min;
+    long max;
+    const char *option; /* NULL: only by its variable */
+    const char *help;
+    const char *value;
+    char digits[24]; /* room for a value that greenrun makes */
+};
+
+static struct setting settings[] = {
+#define GR_CONFIG(field, var, kind, def, low, high, opt, text)                                     \
+    {.variable = (var),                                                                            \
+     .type = GR_CONFIG_##kind,                                                                     \
+     .initial = (def),                                                                             \
+     .min = (low),                                                                                 \
+     .max = (high),                                                                                \
+     .option = (opt),                                                                              \
+     .help = (text)},
+#include "runtime/base/config.def"
+#undef GR_CONFIG
+};
+
+#define N_SETTINGS (sizeof(settings) / sizeof(settings[0]))
+
+enum { OPT_HELP = 1, OPT_VERSION, OPT_CHECK, OPT_PRINT_ENV, N_FIXED = OPT_PRINT_ENV, OPT_FIRST };
+
+struct request {
+    bool check;
+    bool print_env;
+    char library[PATH_MAX];
+};
+
+/* One line on standard error, the way every message of greenrun looks. */
+__attribute__((format(printf, 2, 3), noreturn)) static void stop(enum status status,
+                                                                 const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    (void)fputs("greenrun: ", stderr);
+    (void)vfprintf(stderr, format, args);
+    (void)fputc('\n', stderr);
+    va_end(args);
+    exit(status);
+}
+
+/* A number that may be 0 is a level: its option may stand alone, and raises it. */
+static bool is_level(const struct setting *s)
+{
+    return s->type == GR_CONFIG_INT && s->min == 0;
+}
+
+static const char *argument_name(const struct setting *s)
+{
+    switch (s->type) {
+    case GR_CONFIG_BOOL:
+        break;
+    case GR_CONFIG_SIZE:
+        return " SIZE";
+    case GR_CONFIG_INT:
+        return is_level(s) ? "[=N]" : " N";
+    case GR_CONFIG_TLS:
+        return " MODE";
+    }
+    return "";
+}
+
+static int argument_kind(const struct setting *s)
+{
+    if (s->type == GR_CONFIG_BOOL) {
+        return no_argument;
+    }
+    return is_level(s) ? optional_argument : required_argument;
+}
+
+static void print_help(void)
+{
+    (void)puts("usage: greenrun [options] [--] program [arguments]\n"
+               "Runs an unmodified threaded program with its threads as green threads.\n\n"
+               "options and their variables:");
+    for (size_t i = 0; i < N_SETTINGS; i++) {
+        const struct setting *s = &settings[i];
+        char option[64] = "";
+        if (s->option) {
+            (void)snprintf(option, sizeof(option), "--%s%s", s->option, argument_name(s));
+        }
+        (void)printf("  %-18s %-21s %s\n", option, s->variable, s->help);
+    }
+    (void)puts("  --check            check the program and start nothing; the exit status says\n"
+               "  --print-env        print the variables that would be set, quoted for a shell\n"
+               "  --help             this text\n"
+               "  --version          version of greenrun\n\n"
+               "SIZE is in bytes or has a suffix K, M or G. The exit status is the program's;\n"
+               "greenrun's own are listed in greenrun(1).");
+}
+
+/* Checks that the setting's @text, which came from @where, is valid. */
+static void require_valid(const struct setting *s, const char *where, const char *text)
+{
+    long ignored;
+    if (gr_config_parse(s->type, text, s->min, s->max, &ignored) == 0) {
+        return;
+    }
+    switch (s->type) {
+    case GR_CONFIG_BOOL:
+        stop(STATUS_USAGE, "%s: '%s' is not valid; use 0, 1, off or on", where, text);
+    case GR_CONFIG_SIZE:
+        stop(STATUS_USAGE, "%s: '%s' is not valid; use %ld to %ld bytes, suffix K, M or G", where,
+             text, s->min, s->max);
+    case GR_CONFIG_INT:
+        stop(STATUS_USAGE, "%s: '%s' is not valid; use a number from %ld to %ld", where, text,
+             s->min, s->max);
+    case GR_CONFIG_TLS:
+        stop(STATUS_USAGE, "%s: '%s' is not valid; use clone or off", where, text);
+    }
+}
+
+static void set_from_option(struct setting *s, const char *argument)
+{
+    if (s->type == GR_CONFIG_BOOL) {
+        s->value = strncmp(s->option, "no-", 3) == 0 ? "0" : "1";
+        return;
+    }
+    if (!argument) {
+        long level = s->value ? strtol(s->value, NULL, 10) : 0;
+        (void)snprintf(s->digits, sizeof(s->digits), "%ld", level < s->max ? level + 1 : s->max);
+        argument = s->digits;
+    }
+    char where[64];
+    (void)snprintf(where, sizeof(where), "--%s", s->option);
+    require_valid(s, where, argument);
+    s->value = argument;
+}
+
+/* Fills @options with the fixed ones and those of the settings; @options has room for all. */
+static void list_options(struct option *options)
+{
+    static const struct option fixed[N_FIXED] = {{"help", no_argument, NULL, OPT_HELP},
+                                                 {"version", no_argument, NULL, OPT_VERSION},
+                                                 {"check", no_argument, NULL, OPT_CHECK},
+                                                 {"print-env", no_argument, NULL, OPT_PRINT_ENV}};
+    memcpy(options, fixed, sizeof(fixed));
+    struct option *next = options + N_FIXED;
+    for (size_t i = 0; i < N_SETTINGS; i++) {
+        if (settings[i].option) {
+            *next++ = (struct option){.name = settings[i].option,
+                                      .has_arg = argument_kind(&settings[i]),
+                                      .val = OPT_FIRST + (int)i};
+        }
+    }
+    *next = (struct option){.name = NULL};
+}
+
+static void parse_options(struct request *r, int argc, char **argv)
+{
+    struct option options[N_FIXED + N_SETTINGS + 1];
+    list_options(options);
+    opterr = 0;
+    for (;;) {
+        /* "+": the first argument that is no option is the program, what follows is its own. */
+        int at = optind;
+        int c = getopt_long(argc, argv, "+:", options, NULL);
+        switch (c) {
+        case -1:
+            return;
+        case OPT_HELP:
+            print_help();
+            exit(STATUS_OK);
+        case OPT_VERSION:
+            (void)puts("greenrun " GR_VERSION);
+            exit(STATUS_OK);
+        case OPT_CHECK:
+            r->check = true;
+            break;
+        case OPT_PRINT_ENV:
+            r->print_env = true;
+            break;
+        case ':':
+            stop(STATUS_USAGE, "%s: needs a value; try greenrun --help", argv[at]);
+        case '?':
+            stop(STATUS_USAGE, "%s: unknown option or unexpected value; try greenrun --help",
+                 argv[at]);
+        default:
+            set_from_option(&settings[c - OPT_FIRST], optarg);
+        }
+    }
+}
+
+/* A bad value in the environment would only get a warning from the library; here it stops. */
+static void check_environment(void)
+{
+    for (size_t i = 0; i < N_SETTINGS; i++) {
+        const char *text = getenv(settings[i].variable);
+        if (text && *text && !settings[i].value) {
+            require_valid(&settings[i], settings[i].variable, text);
+        }
+    }
+}
+
+static void refuse_second_preload(void)
+{
+    const char *list = getenv("LD_PRELOAD");
+    while (list && *list) {
+        size_t len = strcspn(list, ": ");
+        const char *base = list;
+        for (const char *p = list; p < list + len; p++) {
+            if (*p == '/') {
+                base = p + 1;
+            }
+        }
+        size_t base_len = (size_t)(list + len - base);
+        if (base_len == strlen(LIBRARY) && memcmp(base, LIBRARY, base_len) == 0) {
+            stop(STATUS_PRELOADED,
+                 "LD_PRELOAD already holds %.*s; start the program without "
+                 "greenrun, or the outer one with --no-follow",
+                 (int)len, list);
+        }
+        list += len;
+        list += strspn(list, ": ");
+    }
+}
+
+/* Is the library in @dir? Then @out is its path without symbolic links. */
+static bool library_in(const char *dir, char *out)
+{
+    char path[PATH_MAX];
+    int n = snprintf(path, sizeof(path), "%s/" LIBRARY, dir);
+    return n > 0 && n < PATH_MAX && access(path, R_OK) == 0 && realpath(path, out);
+}
+
+/* Beside greenrun (the build tree), then where `make install` puts it relative to bin/. */
+static void find_library(char *out)
+{
+    char self[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    bool found = false;
+    if (n > 0) {
+        self[n] = '\0';
+        *strrchr(self, '/') = '\0';
+        static const char *const places[] = {"", "/../lib", ("/../lib/" GR_MULTIARCH)};
+        for (size_t i = 0; !found && i < sizeof(places) / sizeof(places[0]); i++) {
+            char dir[PATH_MAX + 64];
+            (void)snprintf(dir, sizeof(dir), "%s%s", self, places[i]);
+            found = library_in(dir, out);
+        }
+    }
+    if (!found && !library_in(GR_LIBDIR, out)) {
+        stop(STATUS_LIBRARY, LIBRARY ": not found beside greenrun, in ../lib or in " GR_LIBDIR
+                                     "; build or install greenshim again");
+    }
+    if (strpbrk(out, ": ")) {
+        stop(STATUS_LIBRARY,
+             "%s: LD_PRELOAD cannot hold a path with a space or a colon; "
+             "move greenshim elsewhere",
+             out);
+    }
+}
+
+/* Prints NAME=value, quoted so that a shell reads the same value. */
+static void print_variable(const char *name, const char *value)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                "0123456789_-+,./:=@%";
+    (void)printf("%s=", name);
+    if (value[strspn(value, plain)] == '\0') {
+        (void)puts(value);
+        return;
+    }
+    (void)putchar('\'');
+    for (; *value; value++) {
+        (void)fputs(*value == '\'' ? "'\\''" : (char[]){*value, '\0'}, stdout);
+    }
+    (void)puts("'");
+}
+
+static void set_variable(const struct request *r, const char *name, const char *value)
+{
+    if (r->print_env) {
+        print_variable(name, value);
+    } else if (setenv(name, value, 1) != 0) {
+        stop(STATUS_CANNOT_EXEC, "%s: cannot be set: %s", name, strerror(errno));
+    }
+}
+
+/* Our library first; what the user preloads stays behind it. */
+static void set_environment(const struct request *r)
+{
+    const char *old = getenv("LD_PRELOAD");
+    size_t size = strlen(r->library) + (old ? strlen(old) : 0) + 2;
+    char *preload = malloc(size);
+    if (!preload) {
+        stop(STATUS_CANNOT_EXEC, "out of memory");
+    }
+    (void)snprintf(preload, size, "%s%s%s", r->library, old && *old ? ":" : "", old ? old : "");
+    set_variable(r, "LD_PRELOAD", preload);
+    free(preload);
+    for (size_t i = 0; i < N_SETTINGS; i++) {
+        if (settings[i].value) {
+            set_variable(r, settings[i].variable, settings[i].value);
+        }
+    }
+}
+
+/* Finds and checks the program; does not return if it cannot be started under the library. */
+static void check_program(struct target *t, const char *name)
+{
+    enum status status = target_find(t, name);
+    if (status == STATUS_OK) {
+        status = target_check(t);
+    }
+    if (status != STATUS_OK) {
+        stop(status, "%s: %s", name, t->why);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static struct request request;
+    static struct target target;
+    parse_options(&request, argc, argv);
+    check_environment();
+    char **program = argv + optind;
+    if (!*program && !request.print_env) {
+        stop(STATUS_USAGE, "no program given; try greenrun --help");
+    }
+    refuse_second_preload();
+    if (*program) {
+        check_program(&target, *program);
+    }
+    find_library(request.library);
+    if (request.check) {
+        return STATUS_OK;
+    }
+    set_environment(&request);
+    if (request.print_env) {
+        return fflush(stdout) == 0 ? STATUS_OK : 1;
+    }
+    (void)execv(target.path, program);
+    stop(STATUS_CANNOT_EXEC, "%s: cannot be started: %s", *program, strerror(errno));
+}

@@ -1,0 +1,26 @@
+#!/bin/sh
+# sysroot.sh DEBIAN-ARCH DIR - unpacks libuv for another machine into DIR, for cross builds.
+#
+# Neither root nor a foreign architecture on this system is needed: apt-get works on package lists
+# of its own below DIR, and the packages are unpacked, not installed.
+set -eu
+
+arch=$1
+mkdir -p "$2/apt/lists/partial" "$2/apt/archives/partial"
+dir=$(cd "$2" && pwd)
+
+apt()
+{
+    apt-get -qq -o APT::Architecture="$arch" -o APT::Architectures::="$arch" \
+        -o APT::Sandbox::User="$(id -un)" -o Dir::State::status=/dev/null \
+        -o Dir::State::Lists="$dir/apt/lists" -o Dir::Cache="$dir/apt" "$@"
+}
+
+echo "  GET  libuv for $arch"
+apt update
+(cd "$dir/apt" && apt download libuv1 libuv1-dev)
+for package in "$dir"/apt/*.deb; do
+    dpkg-deb -x "$package" "$dir"
+done
+rm -rf "$dir/apt"
+touch "$dir/complete"
