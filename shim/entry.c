@@ -58,6 +58,7 @@ __attribute__((constructor)) static void enter_process(int argc, char **argv, ch
 {
     (void)argc;
     (void)argv;
+    gr_real_resolve(); /* now: later dlsym() would meet the loader's lock, or wipe dlerror() */
     gr_config_load(envp);
     if (!gr_config.follow) {
         stop_following(envp);

@@ -64,7 +64,7 @@ static int close_between(unsigned first, unsigned last, int flags)
 
 GR_SHIM int close_range(unsigned first, unsigned last, int flags)
 {
-    if (!gr_on_green() || first > last || (flags & ~CLOSE_RANGE_CLOEXEC)) {
+    if (!gr_on_green() || first > last || (flags & ~(CLOSE_RANGE_CLOEXEC | CLOSE_RANGE_UNSHARE))) {
         return real.close_range(first, last, flags);
     }
     return close_between(first, last, flags);
@@ -273,12 +273,12 @@ GR_SHIM int pipe2(int p[2], int flags)
 
 GR_SHIM int eventfd(unsigned initial, int flags)
 {
-    return opened(real.eventfd(initial, flags), GR_KIND_PIPE, flags & EFD_NONBLOCK);
+    return opened(real.eventfd(initial, flags), GR_KIND_OTHER, flags & EFD_NONBLOCK);
 }
 
 GR_SHIM int timerfd_create(int clock, int flags)
 {
-    return opened(real.timerfd_create(clock, flags), GR_KIND_PIPE, flags & TFD_NONBLOCK);
+    return opened(real.timerfd_create(clock, flags), GR_KIND_OTHER, flags & TFD_NONBLOCK);
 }
 
 GR_SHIM int signalfd(int fd, const sigset_t *set, int flags)

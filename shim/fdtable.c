@@ -6,6 +6,8 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
@@ -46,15 +48,14 @@ static uint8_t socket_kind(int fd)
     return (uint8_t)gr_fdtable_socket_kind(domain, type);
 }
 
-/* Does the file take RWF_NOWAIT? Reading nothing is harmless and tells. */
-static uint8_t pipe_or_other(int fd)
+/* RWF_NOWAIT works on anonymous pipes, not on FIFOs; only the name tells them apart. */
+static uint8_t pipe_kind(int fd)
 {
-    struct iovec none = {0};
-    long rc = GR_SYS(SYS_preadv2, fd, &none, 1, -1, -1, RWF_NOWAIT);
-    if (rc == -EBADF) { /* write end */
-        rc = GR_SYS(SYS_pwritev2, fd, &none, 1, -1, -1, RWF_NOWAIT);
-    }
-    return rc == -EOPNOTSUPP || rc == -EINVAL ? GR_KIND_OTHER : GR_KIND_PIPE;
+    char path[32];
+    char target[8] = "";
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    long n = GR_SYS(SYS_readlinkat, AT_FDCWD, path, target, sizeof(target));
+    return n >= 5 && memcmp(target, "pipe:", 5) == 0 ? GR_KIND_PIPE : GR_KIND_OTHER;
 }
 
 static uint8_t find_kind(int fd)
@@ -72,11 +73,9 @@ static uint8_t find_kind(int fd)
     case S_IFLNK:
         return GR_KIND_FILE;
     case S_IFIFO:
-        return pipe_or_other(fd);
-    case S_IFCHR:
+        return pipe_kind(fd);
+    default: /* character devices; anonymous inodes: eventfd, timerfd, signalfd, epoll, inotify, ... */
         return GR_KIND_OTHER;
-    default: /* anonymous inodes: eventfd, timerfd, signalfd, epoll, inotify, ... */
-        return pipe_or_other(fd);
     }
 }
 

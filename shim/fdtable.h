@@ -14,8 +14,8 @@ enum gr_kind {
     GR_KIND_FILE,   /* regular file, directory, block device: never waits for a peer */
     GR_KIND_STREAM, /* TCP socket without tricks: a short read means drained */
     GR_KIND_SOCKET, /* any other socket */
-    GR_KIND_PIPE,   /* anonymous pipe, eventfd, timerfd: RWF_NOWAIT works */
-    GR_KIND_OTHER   /* tty, FIFO, inotify, ...: wait for readiness, then call */
+    GR_KIND_PIPE,   /* anonymous pipe: RWF_NOWAIT works */
+    GR_KIND_OTHER   /* tty, FIFO, eventfd, inotify, ...: wait for readiness, then call */
 };
 
 /* gr_fd flags */

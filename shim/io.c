@@ -14,7 +14,7 @@
 
 /* --- the retry loop -------------------------------------------------------------------------------------------------- */
 
-static bool ready_now(int fd, unsigned event)
+bool gr_io_ready(int fd, unsigned event)
 {
     struct pollfd p = {.fd = fd, .events = event == GR_IN ? POLLIN : POLLOUT};
     struct timespec none = {0};
@@ -25,7 +25,7 @@ static bool ready_now(int fd, unsigned event)
 static long attempt(struct gr_fd *f, unsigned event, const struct gr_call *c)
 {
     if (c->ask || (f->flags & GR_FD_LOWAT)) {
-        if (!ready_now(f->fd, event)) {
+        if (!gr_io_ready(f->fd, event)) {
             return -EAGAIN;
         }
         if (c->ask) {
@@ -69,13 +69,14 @@ long gr_io_retry(struct gr_fd **fp, unsigned event, struct gr_call *c)
             }
             gr_fd_drained(f, event);
             if (!gr_fdtable_blocking(f)) {
+                gr_hub_charge(); /* whoever polls waits for somebody else */
                 return -EAGAIN;
             }
         }
         if (!deadline) {
             deadline = gr_fdtable_deadline(f, event);
         }
-        rc = wait_outcome(gr_fd_wait(fp, event, deadline, GR_INTR), deadline);
+        rc = wait_outcome(gr_fd_wait(fp, event, deadline, GR_INTR), c->begun ? 0 : deadline);
         if (GR_UNLIKELY(rc)) {
             return rc;
         }
@@ -96,6 +97,7 @@ long gr_io_write_all(struct gr_fd **fp, struct gr_call *c, size_t (*advance)(str
             return done ? (long)done : rc;
         }
         done += (size_t)rc;
+        c->begun = true;
         size_t left = advance(c, (size_t)rc);
         if (!left || rc == 0 || !gr_fdtable_blocking(*fp)) {
             return (long)done;
@@ -414,7 +416,7 @@ static long wait_for_sides(struct gr_fd **in, struct gr_fd **out)
 {
     struct gr_fd **side = out;
     unsigned event = GR_OUT;
-    if (*in && (*in)->kind != GR_KIND_FILE && !ready_now((*in)->fd, GR_IN)) {
+    if (*in && (*in)->kind != GR_KIND_FILE && !gr_io_ready((*in)->fd, GR_IN)) {
         side = in;
         event = GR_IN;
     }

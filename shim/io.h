@@ -13,6 +13,7 @@ struct gr_call {
     long plain[6];
     size_t want;   /* bytes asked for: less is a short read */
     bool ask;      /* there is no such form: ask poll() first, then make the program's call */
+    bool begun;    /* part of a write is done: a handler ends it, restartable or not */
 };
 
 /*
@@ -26,6 +27,9 @@ long gr_io_retry(struct gr_fd **f, unsigned event, struct gr_call *c);
  * @n written bytes off @c and returns how many are left.
  */
 long gr_io_write_all(struct gr_fd **f, struct gr_call *c, size_t (*advance)(struct gr_call *c, size_t n));
+
+/* gr_io_ready - does poll() find @fd ready for @event (GR_IN, GR_OUT) now? */
+bool gr_io_ready(int fd, unsigned event);
 
 /* gr_io_fionbio - set or clear O_NONBLOCK for the time of one call. */
 void gr_io_fionbio(int fd, int on);

@@ -43,12 +43,16 @@ static long look(struct gr_look *q, int64_t deadline, const struct masked *m)
     if (gr_hub_quiet() && q->native(q, deadline, &ret)) {
         return ret;
     }
-    for (bool expired = false;;) {
+    bool parked = false;
+    for (bool expired = false;; parked = true) {
         ret = check_mask(m);
         if (ret == 0 && !q->idle) {
             ret = q->ask(q);
         }
         if (ret || expired) {
+            if (!parked) {
+                gr_hub_charge(); /* a loop over what is always ready must let others run */
+            }
             return ret;
         }
         q->idle = false;

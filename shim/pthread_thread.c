@@ -4,6 +4,7 @@
 #include "runtime/core/tls.h"
 #include "shim/shim.h"
 
+#include <stdarg.h>
 #include <string.h>
 #include <sys/prctl.h>
 
@@ -19,7 +20,6 @@ static bool start_runtime(void)
     if (gr_active || refused || !gr_config.enabled) {
         return gr_active;
     }
-    gr_real_resolve();
     const char *why;
     if (gr_runtime_start(&why)) {
         refused = true;
@@ -184,7 +184,8 @@ static int start_main(int argc, char **argv, char **envp)
     if (gr_self) {
         gr_green_exit(gr_self->retval);
     }
-    /* No thread was ever made, or they are kernel threads: go on as libc's own base does. */
+    /* No thread was ever made, or they are kernel threads: go on to libc's own base. */
+    __pthread_unregister_cancel(&buf);
     real.pthread_exit(NULL);
     __builtin_unreachable();
 }
@@ -195,6 +196,17 @@ GR_SHIM int __libc_start_main(int (*main)(int, char **, char **), int argc, char
 {
     program_main = main;
     return real.__libc_start_main(gr_config.enabled ? start_main : main, argc, argv, init, fini, rtld_fini, stack_end);
+}
+
+/* libc tells a detached thread by a mark of its own. */
+GR_SHIM int pthread_getattr_np(pthread_t t, pthread_attr_t *attr)
+{
+    int rc = real.pthread_getattr_np(t, attr);
+    struct green *g = green_of(t);
+    if (rc == 0 && g && !g->is_main && g->join == GR_DETACHED) {
+        rc = pthread_attr_setdetachstate(attr, PTHREAD_CREATE_DETACHED);
+    }
+    return rc;
 }
 
 /* --- names ----------------------------------------------------------------------------------------------------------- */
@@ -232,6 +244,31 @@ GR_SHIM int pthread_getname_np(pthread_t t, char *buf, size_t n)
     return 0;
 }
 
+/* PR_SET_NAME and PR_GET_NAME are about the calling thread. */
+GR_SHIM int prctl(int option, ...)
+{
+    va_list ap;
+    unsigned long a[4];
+    va_start(ap, option);
+    for (int i = 0; i < 4; i++) {
+        a[i] = va_arg(ap, unsigned long);
+    }
+    va_end(ap);
+    struct green *g = gr_on_green();
+    if (!g || g->is_main || (option != PR_SET_NAME && option != PR_GET_NAME)) {
+        return real.prctl(option, a[0], a[1], a[2], a[3]);
+    }
+    char comm[16];
+    if (option == PR_GET_NAME) {
+        strncpy((char *)a[0], g->name[0] ? g->name : inherited_name(comm), sizeof(comm));
+        return 0;
+    }
+    size_t n = strnlen((const char *)a[0], sizeof(comm) - 1);
+    memcpy(g->name, (const char *)a[0], n);
+    g->name[n] = '\0';
+    return 0;
+}
+
 /* --- signals to threads ---------------------------------------------------------------------------------------------- */
 
 GR_SHIM int pthread_kill(pthread_t t, int sig)
@@ -264,12 +301,20 @@ GR_SHIM int pthread_sigqueue(pthread_t t, int sig, const union sigval val)
 
 /* --- cancellation ---------------------------------------------------------------------------------------------------- */
 
-/* A request is kept in the green and acted upon at its next cancellation point. */
+/* A request is kept in the green and acted upon at its next cancellation point; a wait that is one is ended for it. */
+void gr_cancel_act(void)
+{
+    struct green *g = gr_self;
+    if (g) {
+        g->cancel_disabled = true;
+        pthread_exit(PTHREAD_CANCELED);
+    }
+}
+
 static void act_on_cancel(struct green *g)
 {
     if (atomic_load_explicit(&g->cancel_pending, memory_order_relaxed) && !g->cancel_disabled) {
-        g->cancel_disabled = true;
-        pthread_exit(PTHREAD_CANCELED);
+        gr_cancel_act();
     }
 }
 
@@ -282,8 +327,13 @@ GR_SHIM int pthread_cancel(pthread_t t)
     if (g->state == GR_FREE) {
         return ESRCH;
     }
+    if (g->state == GR_DONE) {
+        return 0;
+    }
     atomic_store(&g->cancel_pending, true);
-    if (g == gr_self && g->cancel_async) {
+    if (g != gr_self) {
+        gr_hub_remote(g->hub, g);
+    } else if (g->cancel_async) {
         act_on_cancel(g);
     }
     return 0;

@@ -26,10 +26,16 @@ static inline struct green *gr_on_green(void)
     return gr_self;
 }
 
+/* gr_cancel_act - end the calling green, which was found cancelled in a wait that has been undone. */
+void gr_cancel_act(void) GR_COLD;
+
 /* libc faces that return -1 and errno: turn 0, a positive result or -errno into that. errno is left alone on success. */
 static inline long gr_ret(long rc)
 {
     if (GR_UNLIKELY(rc < 0)) {
+        if (rc == -ECANCELED) {
+            gr_cancel_act();
+        }
         errno = (int)-rc;
         return -1;
     }
@@ -39,6 +45,9 @@ static inline long gr_ret(long rc)
 /* pthread faces that return a positive error number. */
 static inline int gr_ret_pos(int rc)
 {
+    if (GR_UNLIKELY(rc == -ECANCELED)) {
+        gr_cancel_act();
+    }
     return rc < 0 ? -rc : 0;
 }
 

@@ -201,6 +201,38 @@ GR_SHIM int sigwait(const sigset_t *set, int *sig)
     return 0;
 }
 
+/* --- jumps ----------------------------------------------------------------------------------------------------------- */
+
+/*
+ * libc puts the mask that sigsetjmp() saved back into the kernel by a call of its own. The green's mask must follow, and
+ * the kernel get what all greens together want.
+ */
+static void jump_mask(struct __jmp_buf_tag *env)
+{
+    if (gr_on_green() && env->__mask_was_saved) {
+        uint64_t bits;
+        memcpy(&bits, &env->__saved_mask, sizeof(bits));
+        bits = gr_sig_jump_mask(bits);
+        memcpy(&env->__saved_mask, &bits, sizeof(bits));
+    }
+}
+
+GR_SHIM void siglongjmp(struct __jmp_buf_tag env[1], int val)
+{
+    jump_mask(env);
+    real.siglongjmp(env, val);
+    __builtin_unreachable();
+}
+
+extern void __longjmp_chk(struct __jmp_buf_tag env[1], int val) GR_NORETURN;
+
+GR_SHIM void __longjmp_chk(struct __jmp_buf_tag env[1], int val)
+{
+    jump_mask(env);
+    real.__longjmp_chk(env, val);
+    __builtin_unreachable();
+}
+
 /* --- sending --------------------------------------------------------------------------------------------------------- */
 
 GR_SHIM int raise(int sig)

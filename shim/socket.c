@@ -48,6 +48,17 @@ GR_SHIM int listen(int fd, int backlog)
     return real.listen(fd, backlog);
 }
 
+/* Sleepers on the socket are woken by the kernel in ways that epoll does not report for all of them. */
+GR_SHIM int shutdown(int fd, int how)
+{
+    int rc = real.shutdown(fd, how);
+    struct gr_fd *f = rc == 0 && gr_on_green() ? gr_fd_peek(fd) : NULL;
+    if (f) {
+        gr_fd_kick(f);
+    }
+    return rc;
+}
+
 /* Options that change what waiting means. */
 GR_SHIM int setsockopt(int fd, int level, int name, const void *val, socklen_t len)
 {
@@ -82,26 +93,44 @@ GR_SHIM int setsockopt(int fd, int level, int name, const void *val, socklen_t l
 
 /* --- accept ---------------------------------------------------------------------------------------------------------- */
 
-static long accept_now(const struct gr_fd *f, bool flip, struct sockaddr *addr, socklen_t *len, int flags)
+struct accept_args {
+    int fd;
+    int flags;
+    struct sockaddr *addr;
+    socklen_t *len;
+    long rc;
+};
+
+static void accept_on_worker(void *arg)
 {
-    if (flip) {
-        gr_io_fionbio(f->fd, 1);
-    }
-    long rc = GR_SYS(SYS_accept4, f->fd, addr, len, flags);
-    if (flip) {
-        gr_io_fionbio(f->fd, 0);
-    }
-    return rc;
+    struct accept_args *a = arg;
+    a->rc = GR_SYS(SYS_accept4, a->fd, a->addr, a->len, a->flags);
 }
 
-/* accept() has no flag for one call. Our own listeners carry a hidden O_NONBLOCK, those of others get it for the call. */
+/*
+ * accept() has no flag for one call. Our own listeners carry a hidden O_NONBLOCK. A listener that other processes
+ * have as well must not: there a connection is waited for, and then accepted on a worker, which may find it gone and wait on.
+ */
+static long accept_now(struct gr_fd *f, struct sockaddr *addr, socklen_t *len, int flags)
+{
+    if (gr_fdtable_listener(f)) {
+        return GR_SYS(SYS_accept4, f->fd, addr, len, flags);
+    }
+    struct accept_args a = {.fd = f->fd, .flags = flags, .addr = addr, .len = len};
+    if (!gr_io_ready(f->fd, GR_IN)) {
+        return -EAGAIN;
+    }
+    gr_offload(accept_on_worker, &a);
+    return a.rc;
+}
+
 static long accept_waiting(struct gr_fd **fp, struct sockaddr *addr, socklen_t *len, int flags)
 {
     struct gr_fd *f = *fp;
     socklen_t room = len ? *len : 0;
     long rc;
     if (!gr_fdtable_blocking(f)) {
-        return accept_now(f, false, addr, len, flags);
+        return GR_SYS(SYS_accept4, f->fd, addr, len, flags);
     }
     if (!(f->flags & GR_FD_SHADOW) && gr_native(&rc, SYS_accept4, f->fd, (long)addr, (long)len, flags, 0, 0)) {
         return rc;
@@ -109,7 +138,7 @@ static long accept_waiting(struct gr_fd **fp, struct sockaddr *addr, socklen_t *
     int64_t deadline = gr_fdtable_deadline(f, GR_IN);
     for (;;) {
         if ((f->ready & GR_IN) || !f->armed) {
-            rc = accept_now(f, !gr_fdtable_listener(f), addr, len, flags);
+            rc = accept_now(f, addr, len, flags);
             if (rc != -EAGAIN) {
                 gr_fd_pass_on(f, GR_IN);
                 gr_hub_charge();
@@ -415,12 +444,14 @@ static long recvmsg_on(int fd, struct msghdr *msg, int flags)
     if (!f || (flags & RECV_PLAIN) || !msg) {
         return GR_SYS(SYS_recvmsg, fd, msg, flags);
     }
-    struct msghdr kept = *msg;
-    size_t want = vector_size(msg);
     long plain[6] = {fd, (long)msg, flags};
-    long rc = receive(&f, SYS_recvmsg, plain, 2, kept.msg_controllen ? 0 : want);
-    if (rc > 0 && (size_t)rc < want && (flags & (MSG_WAITALL | MSG_PEEK)) == MSG_WAITALL && f->kind == GR_KIND_STREAM) {
-        rc = recvmsg_rest(&f, msg, (size_t)rc, flags);
+    long rc = receive(&f, SYS_recvmsg, plain, 2, 0);
+    if (rc > 0 && f->kind == GR_KIND_STREAM && (size_t)rc < vector_size(msg) && !(flags & MSG_PEEK)) {
+        if (flags & MSG_WAITALL) {
+            rc = recvmsg_rest(&f, msg, (size_t)rc, flags);
+        } else if (!(f->ready & GR_HUP)) {
+            gr_fd_drained(f, GR_IN);
+        }
     }
     if (rc >= 0 && msg->msg_controllen) {
         note_received(msg);

@@ -129,6 +129,14 @@ void gr_fd_on_event(struct gr_loop_fd *w, unsigned got)
 
 _Static_assert(GR_IN == GR_LOOP_IN && GR_OUT == GR_LOOP_OUT && GR_HUP == GR_LOOP_HUP, "same bits");
 
+void gr_fd_kick(struct gr_fd *f)
+{
+    gr_enter(gr_self);
+    f->ready |= GR_IN | GR_OUT;
+    wake_links(f, GR_IN | GR_OUT | GR_HUP);
+    gr_leave(gr_self);
+}
+
 /* In the hub, before the loop turns: register the descriptors that somebody has begun to wait on. */
 void gr_fd_arm_queued(struct gr_hub *h)
 {

@@ -91,6 +91,9 @@ void gr_fd_pass_on(struct gr_fd *f, unsigned event);
 void gr_fd_link(struct gr_fdlink *l, int fd, unsigned events, struct gr_waiter *w);
 void gr_fd_unlink(struct gr_fdlink *l);
 
+/* gr_fd_kick - let everybody who waits on @f look again: something happened that the loop does not report. */
+void gr_fd_kick(struct gr_fd *f);
+
 /*
  * gr_fd_forget - the number is about to be closed or replaced by another file: unregister it, wake its waiters with @gone.
  * Must be called before the kernel call that closes it.

@@ -316,12 +316,12 @@ int gr_green_tryjoin(struct green *g, void **value_out)
 int gr_green_join(struct green *g, void **value_out, int64_t deadline)
 {
     struct green *self = gr_self;
+    if (g->state != GR_FREE && g->join != GR_DETACHED && (g == self || (self && g->joining == self))) {
+        return -EDEADLK;
+    }
     int rc = gr_green_tryjoin(g, value_out);
     if (rc != -EBUSY) {
         return rc;
-    }
-    if (g == self || (self && g->joining == self)) {
-        return -EDEADLK;
     }
     struct gr_waiter w;
     gr_waiter_init(&w, g);
@@ -330,13 +330,13 @@ int gr_green_join(struct green *g, void **value_out, int64_t deadline)
     if (self) {
         self->joining = g;
     }
-    rc = gr_park(&w, deadline, 0, GR_WHY_JOIN);
+    rc = gr_park(&w, deadline, GR_CANCEL, GR_WHY_JOIN);
     if (self) {
         self->joining = NULL;
     }
     g->joiner = NULL;
     g->join = GR_JOINABLE;
-    return rc && g->state != GR_DONE ? rc : collect(g, value_out);
+    return rc && (g->state != GR_DONE || rc == -ECANCELED) ? rc : collect(g, value_out);
 }
 
 int gr_green_detach(struct green *g)

@@ -38,6 +38,11 @@ static bool is_woken(const struct gr_waiter *w)
     return atomic_load_explicit(&w->woken, memory_order_acquire);
 }
 
+static bool is_cancelled(const struct green *g, unsigned flags)
+{
+    return flags && atomic_load_explicit(&g->cancel_pending, memory_order_relaxed) && !g->cancel_disabled;
+}
+
 int gr_park(struct gr_waiter *w, int64_t deadline, unsigned flags, enum gr_why why)
 {
     struct green *g = w->green;
@@ -49,6 +54,9 @@ int gr_park(struct gr_waiter *w, int64_t deadline, unsigned flags, enum gr_why w
         int rc = gr_sig_check();
         if (is_woken(w)) {
             return 0;
+        }
+        if (GR_UNLIKELY(is_cancelled(g, flags))) {
+            return -ECANCELED;
         }
         if (rc && (flags & GR_INTR)) {
             return rc;

@@ -53,7 +53,8 @@ struct gr_waiter {
 };
 
 /* Park flags. */
-#define GR_INTR 1u /* a signal handler that ran ends the wait with -EINTR or -GR_ERESTART */
+#define GR_INTR   1u /* a signal handler that ran ends the wait with -EINTR or -GR_ERESTART; a cancellation point */
+#define GR_CANCEL 2u /* a cancellation point */
 
 /*
  * gr_waiter_init - prepare @w for one wait of the calling thread or green; @key may be NULL. Never switches.
@@ -66,7 +67,7 @@ void gr_waiter_init(struct gr_waiter *w, const void *key);
  * @deadline: absolute monotonic ns, GR_FOREVER allowed; never returns -ETIMEDOUT before it
  * @why:      what it waits for
  *
- * Returns 0 when woken, -ETIMEDOUT, -EINTR or -GR_ERESTART. On a result other than 0 the caller must take @w off its
+ * Returns 0 when woken, -ETIMEDOUT, -EINTR or -GR_ERESTART, or at a cancellation point -ECANCELED. On a result other than 0 the caller must take @w off its
  * list under that list's lock, and treat the wait as woken if somebody else already did.
  * Switches: yes on a green; blocks the kernel thread on a foreign one. errno is preserved.
  */

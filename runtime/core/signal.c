@@ -67,6 +67,7 @@ static struct {
     uint64_t mask;
     unsigned users;
 } masks[N_MASKS];
+static int n_masks;
 static unsigned other_masks; /* greens whose mask found no room: they block nothing as far as the kernel goes */
 static uint64_t kernel_mask;
 
@@ -75,30 +76,35 @@ static uint64_t kernel_mask;
 
 /* --- masks -------------------------------------------------------------------------------------------------------- */
 
-static void count_mask(uint64_t mask, int by)
+/* One green more or less (@by) has @mask. Returns whether a mask came into use or went out of it. */
+static bool count_mask(uint64_t mask, int by)
 {
     int room = -1;
-    for (int i = 0; i < N_MASKS; i++) {
+    for (int i = 0; i < n_masks; i++) {
         if (masks[i].users && masks[i].mask == mask) {
             masks[i].users += (unsigned)by;
-            return;
+            return masks[i].users == 0;
         }
         if (room < 0 && !masks[i].users) {
             room = i;
         }
     }
+    if (room < 0 && n_masks < N_MASKS) {
+        room = n_masks++;
+    }
     if (by < 0 || room < 0) {
         other_masks += (unsigned)by;
-        return;
+        return true;
     }
     masks[room].mask = mask;
     masks[room].users = 1;
+    return true;
 }
 
 static uint64_t intersection(void)
 {
     uint64_t all = other_masks ? 0 : ~0ULL;
-    for (int i = 0; i < N_MASKS; i++) {
+    for (int i = 0; i < n_masks; i++) {
         all &= masks[i].users ? masks[i].mask : ~0ULL;
     }
     return all & ~ALWAYS_OPEN;
@@ -120,8 +126,8 @@ static void change_mask(struct green *g, uint64_t mask)
     }
     g->crit++;
     atomic_signal_fence(memory_order_seq_cst);
-    count_mask(g->sig_mask, -1);
-    count_mask(mask, 1);
+    (void)count_mask(g->sig_mask, -1);
+    (void)count_mask(mask, 1);
     g->sig_mask = mask;
     set_kernel_mask(intersection());
     atomic_signal_fence(memory_order_seq_cst);
@@ -130,16 +136,16 @@ static void change_mask(struct green *g, uint64_t mask)
 
 void gr_sig_green_new(struct green *g)
 {
-    count_mask(g->sig_mask, 1);
-    if (kernel_mask & ~g->sig_mask) {
+    if (count_mask(g->sig_mask, 1)) {
         set_kernel_mask(intersection());
     }
 }
 
 void gr_sig_green_end(struct green *g)
 {
-    count_mask(g->sig_mask, -1);
-    set_kernel_mask(intersection());
+    if (count_mask(g->sig_mask, -1)) {
+        set_kernel_mask(intersection());
+    }
     if (atomic_load(&g->sig_pending)) {
         for (int i = 0; i < N_QUEUED; i++) { /* signals directed at a thread die with it */
             if (queue[i].to == g && atomic_load(&queue[i].sig) > 0) {
@@ -434,7 +440,7 @@ void gr_sig_init(struct green *main)
 {
     (void)GR_SYS(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &kernel_mask, MASK_SIZE);
     main->sig_mask = kernel_mask;
-    count_mask(main->sig_mask, 1);
+    (void)count_mask(main->sig_mask, 1);
 }
 
 void gr_sig_start(void)
@@ -546,6 +552,12 @@ void gr_sig_mask_restore(uint64_t old)
     mask_opened(gr_self);
 }
 
+uint64_t gr_sig_jump_mask(uint64_t mask)
+{
+    change_mask(gr_self, mask);
+    return kernel_mask;
+}
+
 void gr_sig_expose(void)
 {
     set_kernel_mask(gr_self->sig_mask);
@@ -644,10 +656,10 @@ int gr_sig_wait(uint64_t set, siginfo_t *info, int64_t deadline)
         gr_waiter_init(&w, NULL);
         g->sig_wait = set;
         gr_fd_link(&l, (int)sfd, GR_IN, &w);
-        (void)gr_park(&w, deadline, GR_INTR, GR_WHY_SIGNAL);
+        int ended = gr_park(&w, deadline, GR_INTR, GR_WHY_SIGNAL);
         gr_fd_unlink(&l);
         g->sig_wait = 0;
-        rc = take_any(g, set, info);
+        rc = ended == -ECANCELED ? ended : take_any(g, set, info);
         if (rc == -EAGAIN && g->sig_ran != ran) {
             rc = -EINTR;
         }
@@ -664,11 +676,12 @@ int gr_sig_wait(uint64_t set, siginfo_t *info, int64_t deadline)
 void gr_sig_fork_child(void)
 {
     memset(masks, 0, sizeof(masks));
+    n_masks = 0;
     other_masks = 0;
     memset(queue, 0, sizeof(queue));
     atomic_store(&unrouted, 0);
     atomic_store(&gr_self->sig_pending, 0); /* a child starts with no pending signals */
-    count_mask(gr_self->sig_mask, 1);
+    (void)count_mask(gr_self->sig_mask, 1);
     kernel_mask = ~gr_self->sig_mask;
     set_kernel_mask(gr_self->sig_mask);
 }

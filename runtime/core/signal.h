@@ -35,6 +35,9 @@ int gr_sig_mask(int how, const uint64_t *set, uint64_t *old);
 uint64_t gr_sig_mask_swap(uint64_t mask);
 void gr_sig_mask_restore(uint64_t old);
 
+/* gr_sig_jump_mask - the calling green leaves a handler by a jump that sets its mask to @mask. Returns the kernel's mask. */
+uint64_t gr_sig_jump_mask(uint64_t mask);
+
 /* gr_sig_check - run handlers that are pending for the calling green. 0 when none ran, else -EINTR or -GR_ERESTART. */
 int gr_sig_check(void);
 

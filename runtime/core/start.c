@@ -22,6 +22,8 @@
 
 bool gr_active;
 
+extern char __libc_single_threaded GR_WEAK;
+
 /* --- the trial green ------------------------------------------------------------------------------------------------ */
 
 struct trial {
@@ -200,6 +202,9 @@ int gr_runtime_start(const char **why)
     h->switches = 0;
     memset(h->parks, 0, sizeof(h->parks));
     gr_sig_start();
+    if (&__libc_single_threaded) {
+        __libc_single_threaded = 0; /* libstdc++ leaves out its locks otherwise */
+    }
     gr_active = true;
     errno = saved;
     return 0;

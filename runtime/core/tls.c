@@ -64,6 +64,7 @@ static struct {
     char *anchor;        /* descriptor that new ones are linked after */
     char *pristine;      /* thread pointer of a block that never runs: the loader keeps it up to date */
     bool snapshot_taken;
+    int snapshot_tid;
     uintptr_t main_desc;
     alignas(16) unsigned char snapshot[SNAPSHOT_MAX];
 } T;
@@ -124,6 +125,7 @@ void gr_tls_snapshot(void)
     memcpy(T.snapshot, desc, T.pthread_size);
     T.main_desc = (uintptr_t)desc;
     T.anchor = desc;
+    T.snapshot_tid = (int)GR_SYS(SYS_gettid);
     T.snapshot_taken = true;
 }
 
@@ -144,7 +146,7 @@ static ptrdiff_t find_word(uintptr_t value)
 
 static const char *find_tid(void)
 {
-    int tid = (int)GR_SYS(SYS_gettid);
+    int tid = T.snapshot_tid; /* another now, if the process has forked since */
     T.tid = _thread_db_pthread_tid.offset;
     int seen = 0;
     for (size_t i = 0; i + sizeof(int) <= T.pthread_size; i += sizeof(int)) {

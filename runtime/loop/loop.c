@@ -199,6 +199,9 @@ static void on_poll(uv_poll_t *p, int status, int events)
         if (events & UV_WRITABLE) {
             got |= GR_LOOP_OUT;
         }
+        if (events == UV_WRITABLE) { /* libuv drops a hang-up that comes with it */
+            got |= GR_LOOP_IN;
+        }
         if (events & UV_DISCONNECT) {
             got |= GR_LOOP_HUP | GR_LOOP_IN;
         }

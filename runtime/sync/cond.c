@@ -30,7 +30,7 @@ int gr_cond_block(pthread_cond_t *c, unsigned ticket, clockid_t clock, const str
     unsigned queued = GR_PEEK(&c->__data.__wrefs) & GR_COND_QUEUED;
     (void)__atomic_fetch_sub(&c->__data.__wrefs, GR_COND_ENTERING - (GR_COND_QUEUED - queued),
                              __ATOMIC_SEQ_CST);
-    int rc = gr_lot_wait(b, &w, deadline, 0, GR_WHY_COND);
+    int rc = gr_lot_wait(b, &w, deadline, GR_CANCEL, GR_WHY_COND);
     if (rc == -ETIMEDOUT && gr_too_early(clock, abs, &deadline)) {
         return 0; /* a signal may have passed since: let the caller look */
     }

@@ -6,10 +6,19 @@ usage: backend.py DIRECTORY PORT
 import functools
 import http.server
 import sys
+import threading
+
+sys.dont_write_bytecode = True
+
+import lib
 
 
 class Server(http.server.ThreadingHTTPServer):
     request_queue_size = 1024
+
+    def process_request(self, request, client_address):
+        lib.start(threading.Thread(target=self.process_request_thread,
+                                   args=(request, client_address), daemon=True))
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):

@@ -91,7 +91,8 @@ class Monitor(threading.Thread):
         self.worst = {}
         self.names = {}
         self.turns = {}
-        self.uncovered = set()  # commands seen without the library after 100 ms of their life
+        self.bare = {}
+        self.uncovered = set()  # commands seen without the library for 100 ms
         self.stop = threading.Event()
         lib.start(self)
 
@@ -103,12 +104,22 @@ class Monitor(threading.Thread):
             turn += 1
             for pid in pids:
                 self.turns[pid] = self.turns.get(pid, 0) + 1
-                if self.turns[pid] == 10 and preloaded(pid) is False:
-                    self.uncovered.add(command_of(pid))
+                if self.turns[pid] % 10 == 0:
+                    self.look(pid)
                 count = tasks(pid)
                 if count > self.worst.get(pid, 0):
                     self.worst[pid] = count
                     self.names[pid] = command_of(pid) or self.names.get(pid, '')
+
+    def look(self, pid):
+        """Twice without the library under one name: not just between exec and its loader."""
+        name = command_of(pid)
+        if not name or preloaded(pid) is not False:
+            self.bare.pop(pid, None)
+        elif self.bare.get(pid) == name:
+            self.uncovered.add(name)
+        else:
+            self.bare[pid] = name
 
     def finish(self):
         self.stop.set()
@@ -304,6 +315,16 @@ class Run:
             proc.wait()
         return proc.returncode
 
+    def logs(self):
+        """The ends of the log files that a program left."""
+        text = ''
+        for name in sorted(os.listdir(self.dir)):
+            if name.endswith(('.log', '.err')) or name.startswith('stderr.'):
+                with open(self.path(name), errors='replace') as f:
+                    last = f.read().splitlines()[-4:]
+                text += ''.join('%s: %s\n' % (name, line) for line in last)
+        return text
+
     def said(self):
         lines = set()
         for name in self.errors:
@@ -349,7 +370,7 @@ class Report:
         else:
             self.failed += 1
             say('not ok ' + label)
-            for line in str(detail).splitlines()[:20]:
+            for line in str(detail).splitlines()[:40]:
                 say('#   ' + line[:300])
         return good
 

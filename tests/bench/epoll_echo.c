@@ -18,14 +18,18 @@
 #define CHUNK 4096
 #define BATCH 1024
 
-/* One connection. While unsent > 0 nothing more is read: the peer has to take its bytes first. */
+/*
+ * One connection. All share one buffer; what send() did not take is copied aside, and until that is
+ * gone nothing more is read: the peer has to take its bytes first.
+ */
 struct conn {
     int fd;
     size_t unsent;
-    size_t offset;
-    char buf[CHUNK]; /* what recv() gave and send() has not taken yet */
+    char *next;  /* first byte of the unsent ones */
+    char *aside; /* owned; NULL when nothing is unsent */
 };
 
+static char chunk[CHUNK];
 static int epoll_fd;
 
 static void on_stop(int sig)
@@ -37,53 +41,81 @@ static void on_stop(int sig)
 static void close_conn(struct conn *c)
 {
     close(c->fd); /* also leaves the epoll set: nobody else holds the description */
+    free(c->aside);
     free(c);
 }
 
-/* Send what is left; 1 when all is gone, 0 when the socket is full, -1 when the peer is gone. */
+/* Send @n bytes; how many the socket took, or -1 when the peer is gone. */
+static ssize_t send_some(int fd, const char *p, size_t n)
+{
+    size_t sent = 0;
+
+    while (sent < n) {
+        ssize_t r = send(fd, p + sent, n - sent, MSG_NOSIGNAL);
+        if (r >= 0)
+            sent += (size_t)r;
+        else if (errno == EAGAIN)
+            break;
+        else if (errno != EINTR)
+            return -1;
+    }
+    return (ssize_t)sent;
+}
+
+/* Send what is aside; 1 when all is gone, 0 when the socket is full, -1 when the peer is gone. */
 static int flush(struct conn *c)
 {
-    while (c->unsent > 0) {
-        ssize_t n = send(c->fd, c->buf + c->offset, c->unsent, MSG_NOSIGNAL);
-        if (n < 0) {
-            if (errno == EINTR)
-                continue;
-            return errno == EAGAIN ? 0 : -1;
-        }
-        c->offset += (size_t)n;
-        c->unsent -= (size_t)n;
-    }
-    c->offset = 0;
+    ssize_t sent = send_some(c->fd, c->next, c->unsent);
+
+    if (sent < 0)
+        return -1;
+    c->next += sent;
+    c->unsent -= (size_t)sent;
+    if (c->unsent > 0)
+        return 0;
+    free(c->aside);
+    c->aside = NULL;
     return 1;
+}
+
+/* Echo @n bytes of the chunk; as flush(). */
+static int echo(struct conn *c, size_t n)
+{
+    ssize_t sent = send_some(c->fd, chunk, n);
+
+    if (sent < 0)
+        return -1;
+    if ((size_t)sent == n)
+        return 1;
+    c->unsent = n - (size_t)sent;
+    c->aside = malloc(c->unsent);
+    if (!c->aside)
+        die("connection", ENOMEM);
+    memcpy(c->aside, chunk + sent, c->unsent);
+    c->next = c->aside;
+    return 0;
 }
 
 /* Echo until the socket is drained, full or closed. @hup: the peer has shut down its side. */
 static void serve(struct conn *c, int hup)
 {
-    for (;;) {
-        int rc = flush(c);
-        if (rc < 0)
-            break;
-        if (rc == 0)
-            return;
+    int rc = c->unsent > 0 ? flush(c) : 1;
 
-        ssize_t n = recv(c->fd, c->buf, sizeof c->buf, 0);
+    while (rc > 0) {
+        ssize_t n = recv(c->fd, chunk, sizeof chunk, 0);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && errno == EAGAIN)
             return;
         if (n <= 0)
             break;
-        c->unsent = (size_t)n;
-        if (n < (ssize_t)sizeof c->buf && !hup) {
-            /* Drained. New bytes give a new edge, and so does room for what is left. */
-            rc = flush(c);
-            if (rc < 0)
-                break;
+        rc = echo(c, (size_t)n);
+        /* A short read has drained the socket: new bytes give a new edge. */
+        if (rc > 0 && n < (ssize_t)sizeof chunk && !hup)
             return;
-        }
     }
-    close_conn(c);
+    if (rc != 0)
+        close_conn(c);
 }
 
 static void accept_all(int listener)
@@ -98,12 +130,10 @@ static void accept_all(int listener)
             die("accept4", errno);
         }
         set_nodelay(fd);
-        struct conn *c = malloc(sizeof *c);
+        struct conn *c = calloc(1, sizeof *c);
         if (!c)
             die("connection", ENOMEM);
         c->fd = fd;
-        c->unsent = 0;
-        c->offset = 0;
         struct epoll_event ev = {
             .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
             .data.ptr = c,

@@ -81,6 +81,22 @@ def _ending(status, stderr):
     return f"{how}: {lines[-1]}" if lines else how
 
 
+def run_client(argv, cpu, server, limit=CLIENT_LIMIT):
+    """Run the load client against @server; its report, with "foreign_cpu": the CPUs (1.0 is one
+    whole CPU) that other processes took meanwhile. Raises Failed."""
+    def own_children():
+        t = os.times()
+        return t.children_user + t.children_system
+
+    start = time.monotonic()
+    busy, client, served = cpu_busy_seconds(), own_children(), server.cpu_seconds()
+    result = run_json(argv, cpu, limit)
+    elapsed = time.monotonic() - start
+    ours = own_children() - client + server.cpu_seconds() - served
+    result["foreign_cpu"] = max(0.0, (cpu_busy_seconds() - busy - ours) / elapsed)
+    return result
+
+
 class Server:
     """A server that says on its standard output which port it listens on."""
 

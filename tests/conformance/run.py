@@ -118,11 +118,11 @@ class Runner:
             with open(work + "/.out", "w+b") as out, open(work + "/.err", "w+b") as err:
                 child = subprocess.Popen(argv, env=env, cwd=work, stdin=subprocess.DEVNULL,
                                          stdout=out, stderr=err, start_new_session=True)
-                note = ""
+                note, hung = "", False
                 try:
                     status = child.wait(program.timeout * self.args.slow)
                 except subprocess.TimeoutExpired:
-                    status = None
+                    status, hung = None, True
                     pids = session_pids(child.pid)
                     note = "hang\n" + backtraces(pids)
                     for pid in pids:
@@ -130,8 +130,9 @@ class Runner:
                     child.wait()
                 for pid in session_pids(child.pid):
                     os.kill(pid, 9)
-                    note += f"left process {pid} behind\n"
-                    status = status or 1
+                    if not hung:
+                        note += f"left process {pid} behind\n"
+                        status = status or 1
                 out.seek(0)
                 err.seek(0)
                 return status, out.read(), err.read().decode(errors="replace") + note

@@ -20,6 +20,7 @@ import tempfile
 import threading
 import time
 
+sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "bench"))
 import harness  # noqa: E402
 from harness import Failed  # noqa: E402
@@ -188,10 +189,10 @@ def run_once(work, way, window_ms, with_memory, server_cpu, client_cpu):
                 "-t", str(window_ms), "-w", "300", "-g", "20"] + work.client
         if server_cpu == client_cpu:
             argv.append("-b")
-        load = harness.run_json(argv, client_cpu, 60)
+        load = harness.run_client(argv, client_cpu, server, 60)
         result.update(rate=load["rate"], us=load["server_cpu_ns_per_message"] / 1000,
                       bodies=[tuple(a.values()) for a in load["answers"]],
-                      requests=load["messages"])
+                      p99=load["latency_us"]["p99"] / 1000, foreign=load["foreign_cpu"])
         result["threads"] = max(count.finish(), load["server_threads"])
         status = server.stop()
         if status != work.ends_with:
@@ -238,6 +239,7 @@ def summarize(runs):
         "threads": max(r["threads"] for r in runs),
         "kib": next(r["kib"] for r in runs if "kib" in r),
         "rate": statistics.median(r["rate"] for r in runs),
+        "p99": statistics.median(r["p99"] for r in runs),
         "us": statistics.median(r["us"] for r in runs),
     }
 
@@ -261,10 +263,10 @@ def print_table(results, most_threads):
     """The table; a list of everything that is wrong."""
     wrong = []
     say()
-    say(f"{'program':36} {'way':9} {'answers':>8} {'kernel':>7} {'RSS per':>8} {'requests':>9} "
-        f"{'CPU per':>8} {'times':>6}")
-    say(f"{'':36} {'':9} {'':>8} {'threads':>7} {'conn KiB':>8} {'/s':>9} {'req us':>8} "
-        f"{'less':>6}")
+    say(f"{'':35} {'':8} {'':>7} {'kernel':>7} {'RSS per':>8} {'requests':>8} {'p99':>7} "
+        f"{'CPU per':>8} {'times':>5}")
+    say(f"{'program':35} {'way':8} {'answers':>7} {'threads':>7} {'conn KiB':>8} {'/s':>8} "
+        f"{'ms':>7} {'req us':>8} {'less':>5}")
     for work, runs in results:
         native, green = (summarize(runs[way]) for way in WAYS)
         bad = verdict(native, green, most_threads)
@@ -273,11 +275,11 @@ def print_table(results, most_threads):
         for way, s in zip(WAYS, (native, green)):
             label = work.name if way == WAYS[0] else ""
             if s is None:
-                say(f"{label:36} {way:9} {'FAILED':>8}")
+                say(f"{label:35} {way:8} {'FAILED':>7}")
                 continue
             less = f"{native['us'] / s['us']:.2f}" if native and way != WAYS[0] else ""
-            say(f"{label:36} {way:9} {same if native and green else '-':>8} {s['threads']:7} "
-                f"{s['kib']:8.1f} {s['rate']:9.0f} {s['us']:8.1f} {less:>6}")
+            say(f"{label:35} {way:8} {same if native and green else '-':>7} {s['threads']:7} "
+                f"{s['kib']:8.1f} {s['rate']:8.0f} {s['p99']:7.1f} {s['us']:8.1f} {less:>5}")
     say()
     return wrong
 
@@ -313,6 +315,12 @@ def main():
 
     wrong = print_table(results, most_threads)
     in_words(results)
+    foreign = [r["foreign"] for _, runs in results for way in WAYS for r in runs[way]
+               if not isinstance(r, Failed)]
+    if foreign and statistics.mean(foreign) > 0.05:
+        say(f"The machine was busy: other processes took {100 * statistics.mean(foreign):.0f} % "
+            "of one CPU on average. Then rates mean little (the kernel shares a CPU out by thread, "
+            "so many threads get more of it than one); CPU per request holds.")
     say(f"Kernel threads: the most seen, with {IDLE_CONNECTIONS} idle connections and under load; "
         "each has 16 KiB of kernel stack that RSS does not show.")
     say(f"Each server is the same program file in both rows; only greenrun stands before it. Took "

@@ -12,12 +12,8 @@ static int child(void *arg)
     (void)arg;
     usleep(30000);
     flag_set(word, 1);
-    for (int i = 0; i < 2000; i++) {
-        if (syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0) == 1)
-            return 0;
-        usleep(1000);
-    }
-    return 1;
+    SYS(syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0));
+    return 0;
 }
 
 static void *waiter(void *arg)

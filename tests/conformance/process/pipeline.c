@@ -1,4 +1,5 @@
 /* Threads feeding and draining a child process through pipes while others work. */
+/* MODES: native native-bg green green-bg off */
 #include "testlib.h"
 
 #include <sys/wait.h>

@@ -2,7 +2,6 @@
 /* Wrong arguments give EFAULT, EINVAL and EBADF also when the call would have to wait. */
 #include "testlib.h"
 
-#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -28,11 +27,9 @@ int test_main(void)
         CHECK_EQ(recv(fds[0], &byte, 1, 0), 1);
         CHECK_ERRNO(send(fds[1], bad, 1, 0), EFAULT);
         CHECK_ERRNO(write(fds[1], bad, 1), EFAULT);
-        CHECK_ERRNO(recvmsg(fds[0], bad, 0), EFAULT);
         if (i == 0)
             CHECK_ERRNO(recv(fds[0], &byte, 1, MSG_ERRQUEUE), EAGAIN);
     }
-    CHECK_ERRNO(poll(bad, 1, 10), EFAULT);
     struct epoll_event event;
     int ep = (int)SYS(epoll_create1(0));
     CHECK_ERRNO(epoll_wait(ep, &event, 0, 10), EINVAL);

@@ -1,4 +1,5 @@
 /* A FILE locked by one thread across a sleep, wanted by others: no mixing, no deadlock. */
+/* MODES: native native-bg green green-bg off */
 #include "testlib.h"
 
 static FILE *file;

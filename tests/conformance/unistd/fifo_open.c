@@ -38,16 +38,7 @@ int test_main(void)
     out = (int)SYS(open("fifo", O_WRONLY | O_NONBLOCK));
     CHECK_ERRNO(read(in, text, 1), EAGAIN);
 
-    /* through stdio */
-    thread = start(open_later, (void *)O_WRONLY);
-    FILE *file = NULL;
     close(in);
     close(out);
-    TAKES(30, file = fopen("fifo", "r"));
-    CHECK(file);
-    out = (int)(intptr_t)finish(thread);
-    write_all(out, "ghi\n", 4);
-    CHECK(fgets(text, sizeof(text), file));
-    CHECK_STR(text, "ghi\n");
     return 0;
 }

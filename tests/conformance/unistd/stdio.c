@@ -1,4 +1,5 @@
 /* Blocking inside stdio: fgets, getline, fread and fscanf on pipes and sockets. */
+/* MODES: native native-bg green green-bg off */
 #include "testlib.h"
 
 #include <sys/socket.h>

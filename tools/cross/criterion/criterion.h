@@ -9,6 +9,7 @@
 #ifndef CROSS_CRITERION_H
 #define CROSS_CRITERION_H
 
+#include <fnmatch.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -200,16 +201,19 @@ static inline bool cr_run_test(const struct cr_test *t, unsigned seconds, FILE *
     return good;
 }
 
-/* Options as Criterion's: --tap=FILE and --timeout SECONDS. */
+/* Options as Criterion's: --tap=FILE, --timeout SECONDS, --filter SUITE/TEST (with * and ?). */
 int main(int argc, char **argv)
 {
     FILE *tap = stderr;
     unsigned seconds = CR_DEFAULT_TIMEOUT;
+    const char *filter = "*";
     for (int i = 1; i < argc; i++) {
         if (strncmp(argv[i], "--tap=", 6) == 0) {
             tap = fopen(argv[i] + 6, "w");
         } else if (strcmp(argv[i], "--timeout") == 0 && i + 1 < argc) {
             seconds = (unsigned)strtoul(argv[++i], NULL, 10);
+        } else if (strcmp(argv[i], "--filter") == 0 && i + 1 < argc) {
+            filter = argv[++i];
         }
     }
     if (!tap) {
@@ -218,7 +222,11 @@ int main(int argc, char **argv)
     }
     bool good = true;
     for (struct cr_test *t = cr_tests; t; t = t->next) {
-        good = cr_run_test(t, seconds, tap) && good;
+        char name[256];
+        (void)snprintf(name, sizeof(name), "%s/%s", t->suite, t->name);
+        if (fnmatch(filter, name, 0) == 0) {
+            good = cr_run_test(t, seconds, tap) && good;
+        }
     }
     return fclose(tap) == 0 && good ? 0 : 1;
 }
