@@ -165,8 +165,10 @@ $(B)/libgreenshim.pc: tools/greenshim.pc.in $(B)/obj/tool-flags
 	$(call say,GEN)
 	$(Q)$(pc) >$@
 
-$(SYSROOT)/complete:
+ifneq ($(SYSROOT),)
+$(SYSROOT_STAMP):
 	tools/sysroot.sh arm64 $(@D)
+endif
 
 .PHONY: objects
 objects: $(RUNTIME_OBJ) $(SHIM_OBJ)

@@ -236,6 +236,15 @@ static long connect_wait(struct gr_fd **fp, int64_t deadline)
     }
 }
 
+/* A connection that was waited for is settled by asking once more: a third call then says EISCONN, as natively. */
+static long connect_settle(struct gr_fd *f, long rc, const struct sockaddr *addr, socklen_t len)
+{
+    if (rc == 0) {
+        (void)GR_SYS(SYS_connect, f->fd, addr, len);
+    }
+    return rc;
+}
+
 static long connect_on(struct gr_fd **fp, const struct sockaddr *addr, socklen_t len)
 {
     struct gr_fd *f = *fp;
@@ -253,7 +262,7 @@ static long connect_on(struct gr_fd **fp, const struct sockaddr *addr, socklen_t
         rc = GR_SYS(SYS_connect, f->fd, addr, len);
         gr_io_fionbio(f->fd, 0);
         if (rc == -EINPROGRESS || rc == -EALREADY) {
-            return connect_wait(fp, deadline);
+            return connect_settle(*fp, connect_wait(fp, deadline), addr, len);
         }
         if (rc != -EAGAIN) {
             return rc;
@@ -296,6 +305,15 @@ static long receive(struct gr_fd **f, long nr, const long plain[6], int at, size
     memcpy(c.arg, plain, sizeof(c.arg));
     c.arg[at] |= MSG_DONTWAIT;
     return gr_io_retry(f, GR_IN, &c);
+}
+
+/* MSG_WAITALL means something on streams only. */
+static bool is_stream(const struct gr_fd *f)
+{
+    int type = 0;
+    socklen_t len = sizeof(type);
+    return f->kind == GR_KIND_STREAM ||
+           (GR_SYS(SYS_getsockopt, f->fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM);
 }
 
 /* MSG_WAITALL: one blocking call natively; here, one after the other until all is there. */
@@ -343,7 +361,7 @@ static long recvfrom_on(int fd, void *buf, size_t n, int flags, struct sockaddr 
         return GR_SYS(SYS_recvfrom, fd, buf, n, flags, addr, len);
     }
     long rc;
-    if ((flags & MSG_WAITALL) && !gr_hub_quiet()) {
+    if ((flags & MSG_WAITALL) && !gr_hub_quiet() && is_stream(f)) {
         rc = flags & MSG_PEEK ? peek_all(&f, plain) : receive_all(&f, buf, n, flags);
     } else {
         rc = receive(&f, SYS_recvfrom, plain, 3, n);

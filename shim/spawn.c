@@ -18,8 +18,7 @@
 
 extern char **environ;
 
-/* --- posix_spawn
- * ----------------------------------------------------------------------------------------- */
+/* --- posix_spawn -------------------------------------------------------------------------- */
 
 static void before_spawn(void)
 {
@@ -70,20 +69,17 @@ static int spawn_shell(pid_t *pid, const char *command, const posix_spawn_file_a
     return after_spawn(real.posix_spawn(pid, SHELL, actions, attr, argv, environ));
 }
 
-/* Wait for the end of @pid, whatever handlers run. The status, or -1. */
-static int reap(pid_t pid)
+/* Wait for the end of @pid, whatever handlers run. */
+static long wait_end(pid_t pid, int *status)
 {
-    int status;
     long rc;
     do {
-        rc = gr_wait4(pid, &status, 0, NULL);
+        rc = gr_wait4(pid, status, 0, NULL);
     } while (rc == -EINTR);
-    return gr_ret(rc) == pid ? status : -1;
+    return rc;
 }
 
-/* --- system
- * ------------------------------------------------------------------------------------------------
- */
+/* --- system ------------------------------------------------------------------------------- */
 
 /* While any system() runs, SIGINT and SIGQUIT are for the commands. */
 static unsigned n_systems;
@@ -130,20 +126,42 @@ static int spawn_command(pid_t *pid, const char *command, uint64_t mask)
     return rc;
 }
 
+struct command {
+    pid_t pid; /* 0: none, or ended */
+    uint64_t old_mask;
+};
+
+/* Also when the thread is cancelled: the command must not outlive the call then. */
+static void end_command(struct command *c)
+{
+    int saved = errno;
+    int status;
+    if (c->pid) {
+        (void)kill(c->pid, SIGKILL);
+        (void)wait_end(c->pid, &status);
+    }
+    heed_keys();
+    (void)gr_sig_mask(SIG_SETMASK, &c->old_mask, NULL);
+    errno = saved;
+}
+
 static int run_command(const char *command)
 {
     uint64_t child = gr_sigbit(SIGCHLD);
-    uint64_t old;
-    pid_t pid;
+    struct command c __attribute__((cleanup(end_command))) = {.pid = 0};
     ignore_keys();
-    (void)gr_sig_mask(SIG_BLOCK, &child, &old);
-    int rc = spawn_command(&pid, command, old);
-    int status = rc ? W_EXITCODE(127, 0) : reap(pid);
-    int saved = rc ? rc : errno;
-    heed_keys();
-    (void)gr_sig_mask(SIG_SETMASK, &old, NULL);
-    errno = saved;
-    return status;
+    (void)gr_sig_mask(SIG_BLOCK, &child, &c.old_mask);
+    pid_t pid;
+    int status;
+    int rc = spawn_command(&pid, command, c.old_mask);
+    if (rc) {
+        errno = rc;
+        return W_EXITCODE(127, 0);
+    }
+    c.pid = pid;
+    long ended = gr_ret(wait_end(pid, &status));
+    c.pid = 0;
+    return ended == pid ? status : -1;
 }
 
 /*
@@ -161,8 +179,7 @@ GR_SHIM int system(const char *command)
     return command ? run_command(command) : run_command("exit 0") == 0;
 }
 
-/* --- popen, pclose
- * -------------------------------------------------------------------------------------------- */
+/* --- popen, pclose ------------------------------------------------------------------------ */
 
 struct stream {
     struct gr_list link;
@@ -270,6 +287,18 @@ GR_SHIM FILE *popen(const char *command, const char *mode)
     return s->file;
 }
 
+/* Not a cancellation point. */
+static int reap_stream(pid_t pid)
+{
+    int status;
+    struct green *g = gr_self;
+    bool disabled = g->cancel_disabled;
+    g->cancel_disabled = true;
+    long rc = gr_ret(wait_end(pid, &status));
+    g->cancel_disabled = disabled;
+    return rc == pid ? status : -1;
+}
+
 GR_SHIM int pclose(FILE *file)
 {
     if (!gr_on_green()) {
@@ -284,7 +313,7 @@ GR_SHIM int pclose(FILE *file)
             gr_list_remove(n);
             free(s);
             (void)fclose(file);
-            return reap(pid);
+            return reap_stream(pid);
         }
     }
     return real.pclose(file); /* opened before the first thread was started */

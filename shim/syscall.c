@@ -5,228 +5,26 @@
  * function that is interposed under the call's name; futexes go to the parking lot; the rest goes
  * to the kernel as it is.
  */
+#include "shim/syscall.h"
 #include "shim/futex.h"
 #include "shim/poll.h"
 #include "shim/process.h"
 #include "shim/shim.h"
 #include "shim/time.h"
 
-#include <fcntl.h>
 #include <linux/sched.h>
-#include <poll.h>
 #include <sched.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
-/* Calls that some machines or headers do not have. */
-#ifndef SYS_poll
-#define SYS_poll       (-101)
-#define SYS_select     (-102)
-#define SYS_epoll_wait (-103)
-#define SYS_pause      (-104)
-#define SYS_dup2       (-105)
-#define SYS_open       (-106)
-#define SYS_fork       (-107)
-#define SYS_vfork      (-108)
-#endif
 #ifndef SYS_futex_waitv
 #define SYS_futex_waitv 449
 #endif
 #define FUTEX2_FIRST 454 /* futex_wake, futex_wait, futex_requeue */
 #define FUTEX2_LAST  456
 
-struct args {
-    long nr;
-    long a;
-    long b;
-    long c;
-    long d;
-    long e;
-    long f;
-};
+/* --- time, signals ------------------------------------------------------------------------ */
 
-/* --- reading and writing -------------------------------------------------------------------------
- */
-
-static bool io_twin(const struct args *s, long *ret)
-{
-    switch (s->nr) {
-    case SYS_read:
-        *ret = read((int)s->a, (void *)s->b, (size_t)s->c);
-        return true;
-    case SYS_write:
-        *ret = write((int)s->a, (const void *)s->b, (size_t)s->c);
-        return true;
-    case SYS_readv:
-        *ret = readv((int)s->a, (const struct iovec *)s->b, (int)s->c);
-        return true;
-    case SYS_writev:
-        *ret = writev((int)s->a, (const struct iovec *)s->b, (int)s->c);
-        return true;
-    case SYS_recvfrom:
-        *ret = recvfrom((int)s->a, (void *)s->b, (size_t)s->c, (int)s->d, (struct sockaddr *)s->e,
-                        (socklen_t *)s->f);
-        return true;
-    case SYS_sendto:
-        *ret = sendto((int)s->a, (const void *)s->b, (size_t)s->c, (int)s->d,
-                      (const struct sockaddr *)s->e, (socklen_t)s->f);
-        return true;
-    case SYS_recvmsg:
-        *ret = recvmsg((int)s->a, (struct msghdr *)s->b, (int)s->c);
-        return true;
-    case SYS_sendmsg:
-        *ret = sendmsg((int)s->a, (const struct msghdr *)s->b, (int)s->c);
-        return true;
-    case SYS_recvmmsg:
-        *ret = recvmmsg((int)s->a, (struct mmsghdr *)s->b, (unsigned)s->c, (int)s->d,
-                        (struct timespec *)s->e);
-        return true;
-    case SYS_sendmmsg:
-        *ret = sendmmsg((int)s->a, (struct mmsghdr *)s->b, (unsigned)s->c, (int)s->d);
-        return true;
-    case SYS_accept:
-        *ret = accept((int)s->a, (struct sockaddr *)s->b, (socklen_t *)s->c);
-        return true;
-    case SYS_accept4:
-        *ret = accept4((int)s->a, (struct sockaddr *)s->b, (socklen_t *)s->c, (int)s->d);
-        return true;
-    case SYS_connect:
-        *ret = connect((int)s->a, (const struct sockaddr *)s->b, (socklen_t)s->c);
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* --- descriptors
- * ---------------------------------------------------------------------------------- */
-
-static bool fd_twin(const struct args *s, long *ret)
-{
-    switch (s->nr) {
-    case SYS_close:
-        *ret = close((int)s->a);
-        return true;
-    case SYS_dup:
-        *ret = dup((int)s->a);
-        return true;
-    case SYS_dup2:
-        *ret = dup2((int)s->a, (int)s->b);
-        return true;
-    case SYS_dup3:
-        *ret = dup3((int)s->a, (int)s->b, (int)s->c);
-        return true;
-    case SYS_fcntl:
-        *ret = fcntl((int)s->a, (int)s->b, s->c);
-        return true;
-    case SYS_ioctl:
-        *ret = ioctl((int)s->a, (unsigned long)s->b, s->c);
-        return true;
-    case SYS_open:
-        *ret = open((const char *)s->a, (int)s->b, (mode_t)s->c);
-        return true;
-    case SYS_openat:
-        *ret = openat((int)s->a, (const char *)s->b, (int)s->c, (mode_t)s->d);
-        return true;
-    case SYS_socket:
-        *ret = socket((int)s->a, (int)s->b, (int)s->c);
-        return true;
-    case SYS_setsockopt:
-        *ret = setsockopt((int)s->a, (int)s->b, (int)s->c, (const void *)s->d, (socklen_t)s->e);
-        return true;
-    case SYS_close_range:
-        *ret = close_range((unsigned)s->a, (unsigned)s->b, (int)s->c);
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* --- waiting for descriptors
- * ------------------------------------------------------------------------ */
-
-/* These three write the time that is left back, unlike their namesakes in libc. */
-static long call_ppoll(const struct args *s)
-{
-    struct timespec *ts = (struct timespec *)s->c;
-    int64_t deadline;
-    int rc = s->d && s->e != GR_SIG_SET_SIZE ? -EINVAL : gr_wait_deadline(ts, &deadline);
-    if (rc) {
-        return rc;
-    }
-    long n = gr_poll((struct pollfd *)s->a, (nfds_t)s->b, deadline, (const uint64_t *)s->d);
-    if (ts) {
-        (void)gr_wait_left(deadline, ts);
-    }
-    return n;
-}
-
-static long call_pselect(const struct args *s)
-{
-    const struct {
-        const uint64_t *mask;
-        size_t size;
-    } *sig = (const void *)s->f;
-    struct timespec *ts = (struct timespec *)s->e;
-    int64_t deadline;
-    int rc = sig && sig->mask && sig->size != GR_SIG_SET_SIZE ? -EINVAL
-                                                              : gr_wait_deadline(ts, &deadline);
-    if (rc) {
-        return rc;
-    }
-    long n = gr_select((int)s->a, (fd_set *)s->b, (fd_set *)s->c, (fd_set *)s->d, deadline,
-                       sig ? sig->mask : NULL);
-    if (ts) {
-        (void)gr_wait_left(deadline, ts);
-    }
-    return n;
-}
-
-static long call_epoll(const struct args *s)
-{
-    struct epoll_event *events = (struct epoll_event *)s->b;
-    const uint64_t *mask = (const uint64_t *)s->e;
-    if (mask && s->f != GR_SIG_SET_SIZE) {
-        return -EINVAL;
-    }
-    if (s->nr == SYS_epoll_pwait2) {
-        return gr_epoll_wait2((int)s->a, events, (int)s->c, (const struct timespec *)s->d, mask);
-    }
-    return gr_epoll_wait((int)s->a, events, (int)s->c, (int)s->d, mask);
-}
-
-static bool wait_twin(const struct args *s, long *ret)
-{
-    switch (s->nr) {
-    case SYS_poll:
-        *ret = poll((struct pollfd *)s->a, (nfds_t)s->b, (int)s->c);
-        return true;
-    case SYS_select:
-        *ret = select((int)s->a, (fd_set *)s->b, (fd_set *)s->c, (fd_set *)s->d,
-                      (struct timeval *)s->e);
-        return true;
-    case SYS_ppoll:
-        *ret = gr_ret(call_ppoll(s));
-        return true;
-    case SYS_pselect6:
-        *ret = gr_ret(call_pselect(s));
-        return true;
-    case SYS_epoll_wait:
-        *ret = epoll_wait((int)s->a, (struct epoll_event *)s->b, (int)s->c, (int)s->d);
-        return true;
-    case SYS_epoll_pwait:
-    case SYS_epoll_pwait2:
-        *ret = gr_ret(call_epoll(s));
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* --- time, signals
- * ------------------------------------------------------------------------------------ */
-
-static long call_sigtimedwait(const struct args *s)
+static long call_sigtimedwait(const struct gr_call *s)
 {
     const struct timespec *ts = (const struct timespec *)s->c;
     int64_t deadline;
@@ -234,7 +32,7 @@ static long call_sigtimedwait(const struct args *s)
     return rc ? rc : gr_sig_wait(*(const uint64_t *)s->a, (siginfo_t *)s->b, deadline);
 }
 
-static long call_sigsuspend(const struct args *s)
+static long call_sigsuspend(const struct gr_call *s)
 {
     sigset_t set;
     if (s->b != GR_SIG_SET_SIZE) {
@@ -245,7 +43,7 @@ static long call_sigsuspend(const struct args *s)
     return sigsuspend(&set);
 }
 
-static bool signal_twin(const struct args *s, long *ret)
+static bool signal_twin(const struct gr_call *s, long *ret)
 {
     switch (s->nr) {
     case SYS_rt_sigprocmask:
@@ -270,7 +68,7 @@ static bool signal_twin(const struct args *s, long *ret)
     }
 }
 
-static bool time_twin(const struct args *s, long *ret)
+static bool time_twin(const struct gr_call *s, long *ret)
 {
     switch (s->nr) {
     case SYS_nanosleep:
@@ -289,11 +87,10 @@ static bool time_twin(const struct args *s, long *ret)
     }
 }
 
-/* --- processes
- * -------------------------------------------------------------------------------------------- */
+/* --- processes ---------------------------------------------------------------------------- */
 
 /* A child with memory and stack of its own: what is left of fork() when libc is not asked. */
-static long fork_by_number(long nr, const struct args *s)
+static long fork_by_number(long nr, const struct gr_call *s)
 {
     gr_fork_prepare();
     long pid = gr_syscall6(nr, s->a, s->b, s->c, s->d, s->e, s->f);
@@ -305,7 +102,7 @@ static long fork_by_number(long nr, const struct args *s)
     return gr_ret(pid);
 }
 
-static bool is_fork(const struct args *s)
+static bool is_fork(const struct gr_call *s)
 {
     const struct clone_args *ca = (const struct clone_args *)s->a;
     uint64_t flags = s->nr == SYS_clone3 ? ca->flags : (uint64_t)s->a;
@@ -313,9 +110,9 @@ static bool is_fork(const struct args *s)
     return !(flags & (CLONE_VM | CLONE_THREAD)) && !stack;
 }
 
-static bool process_twin(const struct args *s, long *ret)
+static bool process_twin(const struct gr_call *s, long *ret)
 {
-    const struct args plain = {.a = SIGCHLD};
+    const struct gr_call plain = {.a = SIGCHLD};
     switch (s->nr) {
     case SYS_wait4:
         *ret = gr_ret(gr_wait4((pid_t)s->a, (int *)s->b, (int)s->c, (struct rusage *)s->d));
@@ -352,21 +149,41 @@ static bool process_twin(const struct args *s, long *ret)
     }
 }
 
-static bool has_twin(const struct args *s, long *ret)
+static long call_futex(const struct gr_call *s)
 {
+    return gr_ret(gr_futex((uint32_t *)s->a, (int)s->b, (uint32_t)s->c, (uintptr_t)s->d,
+                           (uint32_t *)s->e, (uint32_t)s->f));
+}
+
+static bool has_twin(const struct gr_call *s, long *ret)
+{
+    if (s->nr == SYS_futex) {
+        *ret = call_futex(s);
+        return true;
+    }
     if (s->nr == SYS_futex_waitv || (s->nr >= FUTEX2_FIRST && s->nr <= FUTEX2_LAST)) {
         *ret = gr_ret(-ENOSYS); /* as on an older kernel: callers fall back to futex() */
         return true;
     }
-    return io_twin(s, ret) || fd_twin(s, ret) || wait_twin(s, ret) || signal_twin(s, ret) ||
-           time_twin(s, ret) || process_twin(s, ret);
+    return gr_call_io(s, ret) || signal_twin(s, ret) || time_twin(s, ret) || process_twin(s, ret);
+}
+
+/* syscall() is no cancellation point, though the functions of the same names are. */
+static bool without_cancel(const struct gr_call *s, long *ret)
+{
+    struct green *g = gr_self;
+    bool disabled = g->cancel_disabled;
+    g->cancel_disabled = true;
+    bool done = has_twin(s, ret);
+    g->cancel_disabled = disabled;
+    return done;
 }
 
 /*
  * syscall - <unistd.h>; syscall(2)
- * Class:    as the function of the same name.
+ * Class:    as the function of the same name. Not a cancellation point.
  * Differs:  futex_waitv() and the futex2 calls answer ENOSYS; SYS_vfork forks. Calls by inline
- * assembly are not seen.
+ *           assembly are not seen.
  */
 GR_SHIM long gr_shim_syscall(long nr, long a, long b, long c, long d, long e,
                              long f) __asm__("syscall");
@@ -376,17 +193,15 @@ GR_SHIM long gr_shim_syscall(long nr, long a, long b, long c, long d, long e, lo
     if (GR_UNLIKELY(!gr_active)) {
         return real.syscall(nr, a, b, c, d, e, f);
     }
-    if (nr == SYS_futex) {
-        return gr_ret(
-            gr_futex((uint32_t *)a, (int)b, (uint32_t)c, (uintptr_t)d, (uint32_t *)e, (uint32_t)f));
-    }
     if (gr_on_green()) {
-        const struct args s = {nr, a, b, c, d, e, f};
+        const struct gr_call s = {nr, a, b, c, d, e, f};
         long ret;
         GR_COUNT(syscall);
-        if (has_twin(&s, &ret)) {
+        if (without_cancel(&s, &ret)) {
             return ret;
         }
+    } else if (nr == SYS_futex) {
+        return call_futex(&(struct gr_call){nr, a, b, c, d, e, f});
     }
     return real.syscall(nr, a, b, c, d, e, f);
 }

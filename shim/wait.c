@@ -59,6 +59,9 @@ static long wait_for(struct ask *a, long (*ask)(struct ask *))
             rc = ask(a);
             return rc > 0 ? rc : -EINTR;
         }
+        if (rc && rc != -GR_ERESTART) {
+            return rc;
+        }
     }
 }
 

@@ -42,6 +42,8 @@ gr_ctx_switch:
         .cfi_adjust_cfa_offset 8
         stmxcsr (%rsp)
         fnstcw  4(%rsp)
+        mov     (%rsp), %r8d
+        movzwl  4(%rsp), %r9d
         mov     %rsp, (%rdi)
         mov     (%rsi), %rsp
         mov     8(%rsi), %rax
@@ -51,8 +53,11 @@ gr_ctx_switch:
         .globl  gr_ctx_resumed
         .hidden gr_ctx_resumed
 gr_ctx_resumed:
-        ldmxcsr (%rsp)
-        fldcw   4(%rsp)
+        cmp     %r8d, (%rsp)            /* loading control words is slow, and they seldom differ */
+        jne     .Lload_control
+        cmp     %r9w, 4(%rsp)
+        jne     .Lload_control
+.Lrestore:
         add     $8, %rsp
         .cfi_remember_state
         .cfi_adjust_cfa_offset -8
@@ -85,6 +90,10 @@ gr_ctx_resumed:
         mov     $0x1002, %edi           /* ARCH_SET_FS */
         syscall
         jmp     gr_ctx_resumed
+.Lload_control:
+        ldmxcsr (%rsp)
+        fldcw   4(%rsp)
+        jmp     .Lrestore
         .cfi_endproc
         .size   gr_ctx_switch, . - gr_ctx_switch
 

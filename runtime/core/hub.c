@@ -20,13 +20,7 @@
 
 GR_TLS struct green *gr_self;
 
-/* On the hub's own TLS: the hub. */
-static GR_TLS struct gr_hub *hub_self;
-
-struct gr_hub *gr_hub_here(void)
-{
-    return gr_self ? gr_self->hub : hub_self;
-}
+GR_TLS struct gr_hub *gr_hub_self;
 
 /* Words of malloc's belong to the carrier: hand them on. */
 static inline void carry_malloc_words(const char *from, char *to)
@@ -264,7 +258,7 @@ struct gr_hub *gr_hub_new(const char **why)
         *why = "out of memory";
         return NULL;
     }
-    *(struct gr_hub **)((char *)tp + ((char *)&hub_self - gr_arch_tp())) = h;
+    *(struct gr_hub **)((char *)tp + ((char *)&gr_hub_self - gr_arch_tp())) = h;
     gr_ctx_make(&h->ctx, gr_tls_floor(tp), tp, hub_main, h);
     h->next = hubs;
     hubs = h;

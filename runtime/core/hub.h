@@ -44,8 +44,14 @@ struct gr_hub {
     uint64_t created;
 };
 
+/* On the hub's own TLS: the hub. */
+extern GR_TLS struct gr_hub *gr_hub_self __attribute__((visibility("hidden")));
+
 /* gr_hub_here - the hub whose carrier the calling kernel thread is, NULL on foreign threads. */
-struct gr_hub *gr_hub_here(void);
+static inline struct gr_hub *gr_hub_here(void)
+{
+    return gr_self ? gr_self->hub : gr_hub_self;
+}
 
 /* gr_hub_quiet - nothing but the caller can become runnable: a blocking system call stops nobody. On a green. */
 bool gr_hub_quiet(void);

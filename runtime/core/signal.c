@@ -233,7 +233,7 @@ static int take(struct green *g, uint64_t set, siginfo_t *info)
     return sig;
 }
 
-int gr_sig_check(void)
+int gr_sig_check_slow(void)
 {
     struct green *g = gr_self;
     int rc = 0;

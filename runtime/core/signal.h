@@ -39,7 +39,13 @@ void gr_sig_mask_restore(uint64_t old);
 uint64_t gr_sig_jump_mask(uint64_t mask);
 
 /* gr_sig_check - run handlers that are pending for the calling green. 0 when none ran, else -EINTR or -GR_ERESTART. */
-int gr_sig_check(void);
+int gr_sig_check_slow(void);
+static inline int gr_sig_check(void)
+{
+    struct green *g = gr_self;
+    uint64_t pending = atomic_load_explicit(&g->sig_pending, memory_order_acquire);
+    return GR_UNLIKELY(pending & ~g->sig_mask) ? gr_sig_check_slow() : 0;
+}
 
 /* gr_sig_action - sigaction(2) in libc's terms. 0 or -EINVAL. */
 int gr_sig_action(int sig, const struct sigaction *act, struct sigaction *old);

@@ -1,7 +1,10 @@
 /* One wait on several descriptors at once. */
 #include "runtime/svc/fdset.h"
 
+#include "runtime/base/rawsys.h"
+
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 
 /* How soon to ask again when a descriptor of the set cannot be watched. */
@@ -22,8 +25,8 @@ static void unlink_all(struct gr_fdset *s)
     while (s->n > 0) {
         struct gr_fdlink *l = &s->links[--s->n];
         gr_fd_unlink(l);
-        s->stuck |=
-            l->revents && !l->f->armed; /* the loop refused it, or dropped it after an error */
+        s->stuck |= l->revents && !l->f->armed; /* the loop refused or dropped it */
+        gr_fd_done(l->f);
     }
 }
 
@@ -73,18 +76,56 @@ void gr_fdset_add(struct gr_fdset *s, int fd, unsigned events)
     gr_fd_link(&s->links[s->n++], fd, events, &s->w);
 }
 
-/* Only closed numbers ended the wait; they are off all lists. */
-static bool only_gone(struct gr_fdset *s)
+/* Did a file that was kept for us wake us for nothing? It cannot be asked about by its old number.
+ */
+static bool is_false_alarm(struct gr_fdlink *l)
 {
-    bool gone = false;
+    struct timespec none = {0};
+    struct pollfd p = {.fd = l->f->fd};
+    if (!l->f->private_dup) {
+        return false;
+    }
+    p.events =
+        (l->events & GR_IN ? POLLIN | POLLPRI | POLLRDHUP : 0) | (l->events & GR_OUT ? POLLOUT : 0);
+    if (GR_SYS(SYS_ppoll, &p, 1, &none, NULL, sizeof(uint64_t)) != 0) {
+        return false;
+    }
+    l->revents = 0;
+    return true;
+}
+
+/*
+ * Only closed numbers ended the wait. The kernel would go on waiting for the files that were behind
+ * them, and so do we where the core has kept them for us. False: something else happened, or a file
+ * is lost and there is no deadline.
+ */
+static bool follow_moved(struct gr_fdset *s, bool must_end)
+{
+    bool again = false;
+    bool lost = false;
     for (size_t i = 0; i < s->n; i++) {
-        if (s->links[i].revents) {
+        struct gr_fdlink *l = &s->links[i];
+        again |= l->gone || l->revents;
+        if (l->revents && !is_false_alarm(l)) {
             return false;
         }
-        gone |= s->links[i].gone;
-        s->links[i].gone = false;
     }
-    return gone;
+    gr_waiter_init(&s->w, NULL);
+    for (size_t i = 0; i < s->n; i++) {
+        struct gr_fdlink *l = &s->links[i];
+        if (l->gone && gr_fd_get(l->moved_fd)) {
+            int fd = l->moved_fd;
+            l->moved_fd = -1; /* ours to close now */
+            gr_fd_unlink(l);
+            l->f->private_dup = false;
+            gr_fd_link(l, fd, l->events, &s->w);
+            l->f->private_dup = true;
+        } else if (l->gone) {
+            l->gone = false;
+            lost = true;
+        }
+    }
+    return again && !(lost && must_end);
 }
 
 int gr_fdset_park(struct gr_fdset *s, int64_t deadline, enum gr_why why)
@@ -96,8 +137,7 @@ int gr_fdset_park(struct gr_fdset *s, int64_t deadline, enum gr_why why)
     }
     s->rounds = true;
     int rc = gr_park(&s->w, until, GR_INTR, why);
-    while (rc == 0 && deadline != GR_FOREVER && only_gone(s)) {
-        gr_waiter_init(&s->w, NULL);
+    while (rc == 0 && follow_moved(s, deadline == GR_FOREVER)) {
         rc = gr_park(&s->w, until, GR_INTR, why);
     }
     unlink_all(s);

@@ -52,9 +52,9 @@ void gr_fdset_add(struct gr_fdset *s, int fd, unsigned events);
  * asked the kernel just before the round, with no switch in between: every later change is an edge
  * that ends the wait.
  *
- * A number that is closed during the wait ends it only if there is no deadline: the kernel goes on
- * waiting for the file that was behind the number, and notices at the end of the wait. Without a
- * deadline that end might never come here.
+ * When a number is closed during the wait, the wait goes on for the file that was behind it, as in
+ * the kernel, which notices at the end of the wait. If the file could not be kept for us and there
+ * is no deadline, that end might never come: then the closing ends the wait.
  *
  * Returns 0 when it is time to ask again, -ETIMEDOUT, -EINTR, -GR_ERESTART.
  * Switches: yes.

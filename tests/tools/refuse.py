@@ -6,8 +6,8 @@ import shutil
 import struct
 import subprocess
 
-from harness import (LIBRARY, NOBODY, ROOT, TIMEOUT, Skip, accepted, clean_environment, equal, lines,
-                     refused, test)
+from harness import (LIBRARY, NOBODY, ROOT, TIMEOUT, Skip, accepted, clean_environment, equal,
+                     lines, refused, test)
 
 
 def both(p, status, path, *words, **kwargs):

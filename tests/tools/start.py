@@ -7,8 +7,8 @@ import signal
 import subprocess
 import tempfile
 
-from harness import (BUILD, LIBRARY, TIMEOUT, TOP, Skip, accepted, clean_environment, equal, lines, real,
-                     refused, test)
+from harness import (BUILD, LIBRARY, TIMEOUT, TOP, Skip, accepted, clean_environment, equal,
+                     lines, real, refused, test)
 
 
 @test

@@ -1,0 +1,37 @@
+/* System calls by number; shared by the two files that serve syscall(2). */
+#ifndef GR_SHIM_SYSCALL_H
+#define GR_SHIM_SYSCALL_H
+
+#include <stdbool.h>
+#include <sys/syscall.h>
+
+/* Calls that some machines or headers do not have. */
+#ifndef SYS_poll
+#define SYS_poll       (-101)
+#define SYS_select     (-102)
+#define SYS_epoll_wait (-103)
+#define SYS_pause      (-104)
+#define SYS_dup2       (-105)
+#define SYS_open       (-106)
+#define SYS_fork       (-107)
+#define SYS_vfork      (-108)
+#endif
+
+/* Number and arguments. */
+struct gr_call {
+    long nr;
+    long a;
+    long b;
+    long c;
+    long d;
+    long e;
+    long f;
+};
+
+/*
+ * gr_call_io - serve @s if it concerns descriptors. True: it does, *@ret is what libc would return.
+ * Switches: as the function of the same name.
+ */
+bool gr_call_io(const struct gr_call *s, long *ret);
+
+#endif
