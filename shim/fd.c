@@ -222,33 +222,69 @@ static bool needs_mode(int flags)
         }                                                                                                              \
     } while (0)
 
+struct open_args {
+    int dir;
+    const char *path;
+    int flags;
+    mode_t mode;
+    int fd;
+};
+
+static void open_now(void *arg)
+{
+    struct open_args *a = arg;
+    a->fd = real.openat(a->dir, a->path, a->flags, a->mode);
+}
+
+/* Opening a FIFO waits for the other end: on a worker, since there is nothing to wait on before it is open. */
+static bool open_waits(const struct open_args *a)
+{
+    struct stat st;
+    if (a->flags & (O_NONBLOCK | O_PATH) || (a->flags & O_ACCMODE) == O_RDWR || !gr_on_green() || gr_hub_quiet()) {
+        return false;
+    }
+    return GR_SYS(SYS_newfstatat, a->dir, a->path, &st, 0) == 0 && S_ISFIFO(st.st_mode);
+}
+
+static int open_on(int dir, const char *path, int flags, mode_t mode)
+{
+    struct open_args a = {.dir = dir, .path = path, .flags = flags, .mode = mode};
+    if (open_waits(&a)) {
+        gr_offload(open_now, &a);
+    } else {
+        open_now(&a);
+    }
+    return opened(a.fd, GR_KIND_UNKNOWN, flags & O_NONBLOCK);
+}
+
 GR_SHIM int open(const char *path, int flags, ...)
 {
     mode_t mode = 0;
     TAKE_MODE(mode, flags);
-    return opened(real.open(path, flags, mode), GR_KIND_UNKNOWN, flags & O_NONBLOCK);
+    return gr_on_green() ? open_on(AT_FDCWD, path, flags, mode) : real.open(path, flags, mode);
 }
 
 GR_SHIM int openat(int dir, const char *path, int flags, ...)
 {
     mode_t mode = 0;
     TAKE_MODE(mode, flags);
-    return opened(real.openat(dir, path, flags, mode), GR_KIND_UNKNOWN, flags & O_NONBLOCK);
+    return gr_on_green() ? open_on(dir, path, flags, mode) : real.openat(dir, path, flags, mode);
 }
 
+/* Fortified: the real ones abort when a mode is needed. */
 GR_SHIM int __open_2(const char *path, int flags)
 {
-    return opened(real.__open_2(path, flags), GR_KIND_UNKNOWN, flags & O_NONBLOCK);
+    return gr_on_green() && !needs_mode(flags) ? open_on(AT_FDCWD, path, flags, 0) : real.__open_2(path, flags);
 }
 
 GR_SHIM int __openat_2(int dir, const char *path, int flags)
 {
-    return opened(real.__openat_2(dir, path, flags), GR_KIND_UNKNOWN, flags & O_NONBLOCK);
+    return gr_on_green() && !needs_mode(flags) ? open_on(dir, path, flags, 0) : real.__openat_2(dir, path, flags);
 }
 
 GR_SHIM int creat(const char *path, mode_t mode)
 {
-    return opened(real.creat(path, mode), GR_KIND_UNKNOWN, false);
+    return open(path, O_WRONLY | O_CREAT | O_TRUNC, mode);
 }
 
 GR_SHIM int pipe(int p[2])
@@ -274,6 +310,16 @@ GR_SHIM int pipe2(int p[2], int flags)
 GR_SHIM int eventfd(unsigned initial, int flags)
 {
     return opened(real.eventfd(initial, flags), GR_KIND_OTHER, flags & EFD_NONBLOCK);
+}
+
+GR_SHIM int eventfd_read(int fd, eventfd_t *value)
+{
+    return read(fd, value, sizeof(*value)) == (ssize_t)sizeof(*value) ? 0 : -1;
+}
+
+GR_SHIM int eventfd_write(int fd, eventfd_t value)
+{
+    return write(fd, &value, sizeof(value)) == (ssize_t)sizeof(value) ? 0 : -1;
 }
 
 GR_SHIM int timerfd_create(int clock, int flags)

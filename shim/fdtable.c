@@ -21,6 +21,22 @@ static uint32_t forks = 1;
 static int shadows[N_SHADOWS];
 static int n_shadows;
 
+/* Sockets made before the first thread, by number: nothing else is noted of that time. */
+#define N_EARLY 1024
+static uint64_t early[N_EARLY / 64];
+
+void gr_fdtable_early_socket(int fd)
+{
+    if (fd >= 0 && fd < N_EARLY) {
+        early[fd / 64] |= 1ULL << (fd % 64);
+    }
+}
+
+static bool is_early(int fd)
+{
+    return fd < N_EARLY && (early[fd / 64] >> (fd % 64) & 1);
+}
+
 void gr_fdtable_changed(void)
 {
     epoch++;
@@ -30,6 +46,7 @@ void gr_fdtable_fork(void)
 {
     forks++;
     epoch++;
+    memset(early, 0, sizeof(early));
 }
 
 static bool is_shared(const struct gr_fd *f)
@@ -87,6 +104,10 @@ struct gr_fd *gr_fdtable_get(int fd)
     }
     if (GR_UNLIKELY(f->kind == GR_KIND_UNKNOWN)) {
         f->kind = find_kind(fd);
+        if (is_early(fd)) {
+            f->birth = forks;
+            early[fd / 64] &= ~(1ULL << (fd % 64));
+        }
         if (f->kind == GR_KIND_UNKNOWN) {
             return NULL;
         }

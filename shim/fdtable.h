@@ -21,7 +21,6 @@ enum gr_kind {
 /* gr_fd flags */
 #define GR_FD_NONBLOCK 1u  /* the program's own O_NONBLOCK */
 #define GR_FD_SHADOW   2u  /* O_NONBLOCK set by us on a listening socket, hidden from the program */
-#define GR_FD_LISTEN   4u
 #define GR_FD_LOWAT    8u  /* SO_RCVLOWAT above 1 */
 #define GR_FD_TIMEO    32u /* timeouts are known */
 #define GR_FD_MODE     64u /* GR_FD_NONBLOCK is known */
@@ -43,6 +42,9 @@ struct gr_fd *gr_fdtable_opened(int fd, enum gr_kind kind);
 void gr_fdtable_mode(struct gr_fd *f, bool nonblock);
 void gr_fdtable_accepted(struct gr_fd *f, const struct gr_fd *listener);
 enum gr_kind gr_fdtable_socket_kind(int domain, int type);
+
+/* gr_fdtable_early_socket - the process, still without threads, has made the socket @fd. */
+void gr_fdtable_early_socket(int fd);
 
 /* gr_fdtable_duplicated - @to is now a second number of @from's description. */
 void gr_fdtable_duplicated(int from, int to);

@@ -56,6 +56,10 @@ long gr_io_retry(struct gr_fd **fp, unsigned event, struct gr_call *c)
     if (!(f->flags & GR_FD_SHADOW) && gr_native(&rc, c->plain_nr, GR_CALL_PLAIN(c))) {
         return rc;
     }
+    if (c->ask && !gr_fdtable_blocking(f)) {
+        gr_hub_charge();
+        return gr_syscall6(c->plain_nr, GR_CALL_PLAIN(c));
+    }
     for (;;) {
         if ((f->ready & event) || !f->armed || !gr_fdtable_blocking(f)) {
             rc = attempt(f, event, c);

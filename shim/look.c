@@ -34,6 +34,17 @@ static void leave_mask(struct masked *m)
     }
 }
 
+/* Without waiting the kernel still says EINTR, also when a signal is for others: ask again. */
+static long ask(struct gr_look *q)
+{
+    uint64_t ran = gr_self->sig_ran;
+    long ret;
+    do {
+        ret = q->ask(q);
+    } while (ret == -EINTR && gr_self->sig_ran == ran);
+    return ret;
+}
+
 static long look(struct gr_look *q, int64_t deadline, const struct masked *m)
 {
     long ret = check_mask(m);
@@ -47,7 +58,7 @@ static long look(struct gr_look *q, int64_t deadline, const struct masked *m)
     for (bool expired = false;; parked = true) {
         ret = check_mask(m);
         if (ret == 0 && !q->idle) {
-            ret = q->ask(q);
+            ret = ask(q);
         }
         if (ret || expired) {
             if (!parked) {
@@ -68,7 +79,7 @@ long gr_look(struct gr_look *q, int64_t deadline, const uint64_t *mask)
 {
     long ret = 0;
     if (mask || deadline == GR_NO_WAIT) {
-        ret = q->ask(q);
+        ret = ask(q);
         if (ret || !mask) {
             gr_hub_charge();
             return ret;

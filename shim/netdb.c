@@ -122,9 +122,10 @@ struct host_query {
     const void *addr;
     socklen_t len;
     int family;
-    struct hostent *host;
+    struct hostent *host; /* where the answer goes, with @buf for its strings */
     char *buf;
     size_t size;
+    struct hostent own;
     struct hostent *found;
     int herr;
     int rc;
@@ -179,8 +180,7 @@ struct host_static {
 
 static struct hostent *lookup(struct host_query *q, struct host_static *keep)
 {
-    struct hostent host;
-    q->host = &host;
+    q->host = &q->own;
     gr_offload(run_host, q);
     if (q->rc || !q->found) {
         free(q->buf);
@@ -188,7 +188,7 @@ static struct hostent *lookup(struct host_query *q, struct host_static *keep)
     }
     free(keep->buf);
     keep->buf = q->buf;
-    keep->host = host;
+    keep->host = q->own;
     return &keep->host;
 }
 

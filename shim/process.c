@@ -57,6 +57,8 @@ static void at_prepare(void)
 {
     if (gr_on_green()) {
         gr_fork_prepare();
+    } else if (!gr_active) {
+        gr_fdtable_fork();
     }
 }
 

@@ -4,6 +4,8 @@
 #define GR_SHIM_PROCESS_H
 
 #include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <sys/types.h>
 #include <sys/wait.h>
@@ -27,5 +29,8 @@ void gr_fork_child(void);
  * unless WNOHANG. */
 long gr_wait4(pid_t pid, int *status, int options, struct rusage *usage);
 long gr_waitid(idtype_t type, id_t id, siginfo_t *info, int options, struct rusage *usage);
+
+/* gr_popen_owns - was @file made by popen() on a green? fclose() on such a stream is pclose(). */
+bool gr_popen_owns(const FILE *file);
 
 #endif

@@ -36,8 +36,11 @@ static int wait_shared(pthread_mutex_t *m, clockid_t clock, const struct timespe
     if (rc) {
         return rc;
     }
-    (void)gr_sleep_until(until < deadline ? until : deadline, 0);
+    int ended = gr_sleep_until(until < deadline ? until : deadline, GR_CANCEL);
     rc = lock_any(m);
+    if (rc == 0 && ended == -ECANCELED) {
+        return ECANCELED;
+    }
     if (rc == 0 && deadline <= until && !gr_too_early(clock, abs, &deadline)) {
         return ETIMEDOUT;
     }
@@ -62,17 +65,23 @@ static int wait_mixed(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clock,
 static int wait_any(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clock,
                     const struct timespec *abs)
 {
+    int rc;
     if (abs && !gr_timespec_ok(abs)) {
         return EINVAL;
     }
     gr_look_for_cancel();
     if (GR_UNLIKELY(gr_cond_shared(c))) {
-        return wait_shared(m, clock, abs);
+        rc = wait_shared(m, clock, abs);
+    } else if (GR_UNLIKELY(gr_mutex_foreign(m))) {
+        rc = wait_mixed(c, m, clock, abs);
+    } else {
+        rc = -gr_cond_wait(c, m, clock, abs);
     }
-    if (GR_UNLIKELY(gr_mutex_foreign(m))) {
-        return wait_mixed(c, m, clock, abs);
+    if (GR_UNLIKELY(rc == ECANCELED)) {
+        pthread_testcancel(); /* with the mutex held, as cleanup handlers expect */
+        return 0;
     }
-    return -gr_cond_wait(c, m, clock, abs);
+    return rc;
 }
 
 /* libc can do it alone: everything in sight keeps its protocol, and the caller may block. */
@@ -86,7 +95,7 @@ static bool is_libcs(const pthread_cond_t *c, const pthread_mutex_t *m)
  * Class:    EMULATE; libc's own before the first thread.
  * Waits:    for a signal, in order of arrival; handlers of signals run meanwhile.
  * Differs:  a process-shared one wakes up every millisecond.
- * Cancel:   cancellation point; a request that comes while it waits is acted upon later.
+ * Cancel:   cancellation point.
  */
 GR_SHIM int pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m)
 {
@@ -127,6 +136,7 @@ GR_SHIM int pthread_cond_signal(pthread_cond_t *c)
     }
     GR_COUNT_GREEN(pthread_cond_signal);
     gr_cond_signal(c);
+    gr_count_ops(1);
     return 0;
 }
 
@@ -137,6 +147,7 @@ GR_SHIM int pthread_cond_broadcast(pthread_cond_t *c)
     }
     GR_COUNT_GREEN(pthread_cond_broadcast);
     gr_cond_broadcast(c);
+    gr_count_ops(1);
     return 0;
 }
 

@@ -89,14 +89,17 @@ GR_SHIM int pthread_barrier_wait(pthread_barrier_t *barrier)
     return gr_barrier_wait(barrier);
 }
 
-/* Only process-shared ones can have threads left inside that must be waited for. */
 GR_SHIM int pthread_barrier_destroy(pthread_barrier_t *barrier)
 {
-    if (GR_LIKELY(!gr_active || !gr_on_green() || !gr_barrier_shared(barrier))) {
+    if (GR_UNLIKELY(!gr_active)) {
         return real.pthread_barrier_destroy(barrier);
     }
-    GR_COUNT(pthread_barrier_destroy);
-    return shared_destroy(barrier);
+    if (GR_UNLIKELY(gr_barrier_shared(barrier))) {
+        return gr_on_green() ? shared_destroy(barrier) : real.pthread_barrier_destroy(barrier);
+    }
+    GR_COUNT_GREEN(pthread_barrier_destroy);
+    gr_barrier_destroy(barrier);
+    return 0;
 }
 
 /*
@@ -112,8 +115,19 @@ GR_SHIM int pthread_spin_lock(pthread_spinlock_t *lock)
     GR_COUNT(pthread_spin_lock);
     struct gr_pace pace = {0};
     int rc;
-    while ((rc = pthread_spin_trylock(lock)) == EBUSY) {
+    while ((rc = real.pthread_spin_trylock(lock)) == EBUSY) {
         (void)gr_pace_wait(&pace, GR_FOREVER, 0);
+    }
+    gr_count_ops(1);
+    return rc;
+}
+
+GR_SHIM int pthread_spin_trylock(pthread_spinlock_t *lock)
+{
+    int rc = real.pthread_spin_trylock(lock);
+    if (rc && gr_on_green()) {
+        GR_COUNT(pthread_spin_trylock);
+        gr_count_ops(GR_OPS_FAILED);
     }
     return rc;
 }
@@ -148,6 +162,7 @@ GR_SHIM int pthread_once(pthread_once_t *control, void (*init)(void))
     }
     GR_COUNT_GREEN(pthread_once);
     gr_once(control, init);
+    gr_count_ops(1);
     return 0;
 }
 

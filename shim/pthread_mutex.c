@@ -4,6 +4,16 @@
 #include "shim/pthread_shared.h"
 #include "shim/shim.h"
 
+/* No cancellation point: a green is cancelled while it waits only if it asked for that at any time.
+ */
+static int locked(int rc)
+{
+    if (GR_UNLIKELY(rc == -ECANCELED)) {
+        pthread_testcancel();
+    }
+    return -rc;
+}
+
 /*
  * pthread_mutex_lock - <pthread.h>
  * Class:    EMULATE; libc's own before the first thread, and for robust, priority-protocol and
@@ -22,7 +32,7 @@ GR_SHIM int pthread_mutex_lock(pthread_mutex_t *m)
                              : real.pthread_mutex_lock(m);
     }
     GR_COUNT_GREEN(pthread_mutex_lock);
-    return -gr_mutex_lock(m);
+    return locked(gr_mutex_lock(m));
 }
 
 GR_SHIM int pthread_mutex_unlock(pthread_mutex_t *m)
@@ -34,7 +44,9 @@ GR_SHIM int pthread_mutex_unlock(pthread_mutex_t *m)
         return gr_on_green() ? gr_shared_mutex_unlock(m) : real.pthread_mutex_unlock(m);
     }
     GR_COUNT_GREEN(pthread_mutex_unlock);
-    return -gr_mutex_unlock(m);
+    int rc = -gr_mutex_unlock(m);
+    gr_count_ops(1);
+    return rc;
 }
 
 GR_SHIM int pthread_mutex_trylock(pthread_mutex_t *m)
@@ -43,10 +55,10 @@ GR_SHIM int pthread_mutex_trylock(pthread_mutex_t *m)
         return real.pthread_mutex_trylock(m);
     }
     if (GR_UNLIKELY(gr_mutex_foreign(m))) {
-        return gr_on_green() ? gr_shared_mutex_trylock(m) : real.pthread_mutex_trylock(m);
+        return gr_on_green() ? gr_tried(gr_shared_mutex_trylock(m)) : real.pthread_mutex_trylock(m);
     }
     GR_COUNT_GREEN(pthread_mutex_trylock);
-    return -gr_mutex_trylock(m);
+    return gr_tried(-gr_mutex_trylock(m));
 }
 
 GR_SHIM int pthread_mutex_timedlock(pthread_mutex_t *m, const struct timespec *abs)
@@ -59,7 +71,7 @@ GR_SHIM int pthread_mutex_timedlock(pthread_mutex_t *m, const struct timespec *a
                              : real.pthread_mutex_timedlock(m, abs);
     }
     GR_COUNT_GREEN(pthread_mutex_timedlock);
-    return -gr_mutex_lock_until(m, CLOCK_REALTIME, abs);
+    return locked(gr_mutex_lock_until(m, CLOCK_REALTIME, abs));
 }
 
 GR_SHIM int pthread_mutex_clocklock(pthread_mutex_t *m, clockid_t clock, const struct timespec *abs)
@@ -75,5 +87,5 @@ GR_SHIM int pthread_mutex_clocklock(pthread_mutex_t *m, clockid_t clock, const s
                              : real.pthread_mutex_clocklock(m, clock, abs);
     }
     GR_COUNT_GREEN(pthread_mutex_clocklock);
-    return -gr_mutex_lock_until(m, clock, abs);
+    return locked(gr_mutex_lock_until(m, clock, abs));
 }

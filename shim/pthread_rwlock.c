@@ -54,10 +54,10 @@ GR_SHIM int pthread_rwlock_wrlock(pthread_rwlock_t *rw)
 GR_SHIM int pthread_rwlock_tryrdlock(pthread_rwlock_t *rw)
 {
     if (GR_UNLIKELY(!gr_active || gr_rwlock_shared(rw))) {
-        return real.pthread_rwlock_tryrdlock(rw);
+        return gr_tried(real.pthread_rwlock_tryrdlock(rw));
     }
     GR_COUNT_GREEN(pthread_rwlock_tryrdlock);
-    return -gr_rwlock_tryread(rw);
+    return gr_tried(-gr_rwlock_tryread(rw));
 }
 
 GR_SHIM int pthread_rwlock_trywrlock(pthread_rwlock_t *rw)
@@ -67,9 +67,9 @@ GR_SHIM int pthread_rwlock_trywrlock(pthread_rwlock_t *rw)
     }
     GR_COUNT_GREEN(pthread_rwlock_trywrlock);
     if (GR_UNLIKELY(is_polled(rw))) {
-        return gr_shared_rwlock_trywrite(rw);
+        return gr_tried(gr_shared_rwlock_trywrite(rw));
     }
-    return -gr_rwlock_trywrite(rw);
+    return gr_tried(-gr_rwlock_trywrite(rw));
 }
 
 GR_SHIM int pthread_rwlock_timedrdlock(pthread_rwlock_t *rw, const struct timespec *abs)
@@ -130,5 +130,6 @@ GR_SHIM int pthread_rwlock_unlock(pthread_rwlock_t *rw)
         return gr_shared_rwlock_unlock(rw);
     }
     gr_rwlock_unlock(rw);
+    gr_count_ops(1);
     return 0;
 }

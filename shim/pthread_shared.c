@@ -8,6 +8,17 @@
 #define SLEEP_NS 50000   /* first sleep */
 #define LIMIT_NS 1000000 /* longest */
 
+GR_TLS unsigned gr_sync_ops;
+
+void gr_sync_turn(void)
+{
+    struct green *g = gr_on_green();
+    gr_sync_ops = 0;
+    if (g && g->crit == 0) {
+        gr_yield();
+    }
+}
+
 int gr_pace_wait(struct gr_pace *p, int64_t deadline, unsigned flags)
 {
     if (deadline != GR_FOREVER && gr_now() >= deadline) {
@@ -176,18 +187,18 @@ int gr_shared_mutex_lock(pthread_mutex_t *m, clockid_t clock, const struct times
 
 int gr_shared_mutex_unlock(pthread_mutex_t *m)
 {
-    if (!has_owner(m)) {
-        return real.pthread_mutex_unlock(m);
+    if (has_owner(m)) {
+        if (owner_of(m) != gr_owner_self()) {
+            return EPERM;
+        }
+        if ((m->__data.__kind & GR_MUTEX_TYPE) == PTHREAD_MUTEX_ERRORCHECK ||
+            m->__data.__count <= 1) {
+            drop_hold(m); /* first: once unlocked, the object may be gone, or another's */
+        }
     }
-    if (owner_of(m) != gr_owner_self()) {
-        return EPERM;
-    }
-    bool last =
-        (m->__data.__kind & GR_MUTEX_TYPE) == PTHREAD_MUTEX_ERRORCHECK || m->__data.__count <= 1;
-    if (last) {
-        drop_hold(m); /* first: once unlocked, the object may be gone, or another's */
-    }
-    return real.pthread_mutex_unlock(m);
+    int rc = real.pthread_mutex_unlock(m);
+    gr_count_ops(1);
+    return rc;
 }
 
 /* --- read-write locks, semaphores ------------------------------------------------------------- */
@@ -225,14 +236,16 @@ int gr_shared_rwlock_unlock(pthread_rwlock_t *rw)
     if (holder_of(rw) == gr_owner_self()) {
         drop_hold(rw);
     }
-    return real.pthread_rwlock_unlock(rw);
+    int rc = real.pthread_rwlock_unlock(rw);
+    gr_count_ops(1);
+    return rc;
 }
 
 int gr_shared_sem_wait(sem_t *sem, clockid_t clock, const struct timespec *abs)
 {
     struct gr_pace pace = {0};
     int saved = errno;
-    while (sem_trywait(sem)) {
+    while (real.sem_trywait(sem)) {
         int rc = errno == EAGAIN ? pace_until(&pace, clock, abs, GR_INTR) : -errno;
         errno = saved;
         if (rc == -GR_ERESTART) {

@@ -33,6 +33,32 @@ static inline void gr_look_for_cancel(void)
     }
 }
 
+/*
+ * A green that only locks and unlocks, or tries in a loop, never parks, and nobody takes the CPU
+ * from it: so now and then such calls let others run.
+ */
+#define GR_OPS_PER_TURN 1024
+#define GR_OPS_FAILED   64 /* a failed try counts for more: it waits for somebody else */
+extern GR_TLS unsigned gr_sync_ops __attribute__((visibility("hidden")));
+void gr_sync_turn(void);
+
+static inline void gr_count_ops(unsigned n)
+{
+    gr_sync_ops += n;
+    if (GR_UNLIKELY(gr_sync_ops >= GR_OPS_PER_TURN)) {
+        gr_sync_turn();
+    }
+}
+
+/* The result of a try, a positive error number. */
+static inline int gr_tried(int rc)
+{
+    if (rc == EBUSY) {
+        gr_count_ops(GR_OPS_FAILED);
+    }
+    return rc;
+}
+
 /* Pace of a loop that tries again; start with zeroes. */
 struct gr_pace {
     unsigned n;
@@ -43,7 +69,9 @@ struct gr_pace {
  * gr_pace_wait - let others run before the next try.
  * @flags: GR_INTR or 0
  *
- * Returns 0, -ETIMEDOUT when @deadline has passed, -EINTR or -GR_ERESTART. Switches: yes.
+ * Returns 0, -ETIMEDOUT when @deadline has passed, -EINTR, -GR_ERESTART or
+ * -ECANCELED.
+ * Switches: yes.
  */
 int gr_pace_wait(struct gr_pace *p, int64_t deadline, unsigned flags);
 
@@ -56,7 +84,7 @@ int gr_shared_rwlock_lock(pthread_rwlock_t *rw, int (*try)(pthread_rwlock_t *), 
 int gr_shared_rwlock_trywrite(pthread_rwlock_t *rw);
 int gr_shared_rwlock_unlock(pthread_rwlock_t *rw);
 
-/* 0, -EINTR or -ETIMEDOUT. */
+/* 0, -EINTR, -ETIMEDOUT or -ECANCELED. */
 int gr_shared_sem_wait(sem_t *sem, clockid_t clock, const struct timespec *abs);
 
 #endif

@@ -240,7 +240,8 @@ GR_SHIM int pthread_getname_np(pthread_t t, char *buf, size_t n)
         return ERANGE;
     }
     char comm[16];
-    strcpy(buf, g->name[0] ? g->name : inherited_name(comm));
+    const char *name = g->name[0] ? g->name : inherited_name(comm);
+    memcpy(buf, name, strnlen(name, sizeof(comm) - 1) + 1);
     return 0;
 }
 

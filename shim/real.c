@@ -78,6 +78,7 @@ const struct gr_row_info gr_rows[GR_N_ROWS] = {
 #undef GR_PASS
 };
 
+/* NOLINTNEXTLINE(readability-function-size): one line for each row */
 void gr_real_resolve(void)
 {
 #define GR_FN(ret, name, params, args, class)       resolve(&real.name, #name, NULL);

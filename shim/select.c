@@ -131,7 +131,7 @@ static int park(struct gr_look *q, int64_t at)
 /* The highest descriptor number that is open and not ours; -1 if that cannot be told. */
 static int highest_fd(void)
 {
-    char buf[2048] __attribute__((aligned(8)));
+    char buf[2048] __attribute__((aligned(8))) = {0};
     int top = -1;
     long dir = GR_SYS(SYS_openat, AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0) {
@@ -156,7 +156,7 @@ static int highest_fd(void)
  */
 static int clamp(int nfds)
 {
-    struct rlimit lim;
+    struct rlimit lim = {0};
     if (nfds <= FD_SETSIZE || GR_SYS(SYS_getrlimit, RLIMIT_NOFILE, &lim) ||
         (rlim_t)nfds < lim.rlim_cur) {
         return nfds;

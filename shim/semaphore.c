@@ -1,5 +1,4 @@
-/* Semaphores: faces over runtime/sync/sem.h. Creating, asking and trying is left to libc: the
- * object looks as it expects. */
+/* Semaphores: faces over runtime/sync/sem.h. Making and asking is left to libc. */
 #include "runtime/sync/sem.h"
 
 #include "shim/pthread_shared.h"
@@ -16,10 +15,14 @@ static int wait_until(sem_t *sem, clockid_t clock, const struct timespec *abs)
         return (int)gr_ret(-EINVAL);
     }
     gr_look_for_cancel();
-    if (GR_UNLIKELY(gr_sem_shared(sem))) {
-        return (int)gr_ret(gr_shared_sem_wait(sem, clock, abs));
+    int rc = GR_UNLIKELY(gr_sem_shared(sem)) ? gr_shared_sem_wait(sem, clock, abs)
+                                             : gr_sem_wait(sem, clock, abs);
+    if (GR_UNLIKELY(rc == -ECANCELED)) {
+        pthread_testcancel();
+        rc = -EINTR;
     }
-    return (int)gr_ret(gr_sem_wait(sem, clock, abs));
+    gr_count_ops(1);
+    return (int)gr_ret(rc);
 }
 
 /*
@@ -28,7 +31,7 @@ static int wait_until(sem_t *sem, clockid_t clock, const struct timespec *abs)
  * Waits:    until a permit is given to it, in order of arrival; EINTR after a handler without
  *           SA_RESTART.
  * Differs:  a process-shared one, named ones included, is polled (up to 1 ms late).
- * Cancel:   cancellation point; a request that comes while it waits is acted upon later.
+ * Cancel:   cancellation point.
  */
 GR_SHIM int sem_wait(sem_t *sem)
 {
@@ -37,6 +40,17 @@ GR_SHIM int sem_wait(sem_t *sem)
     }
     GR_COUNT_GREEN(sem_wait);
     return wait_until(sem, CLOCK_REALTIME, NULL);
+}
+
+/* libc's own: it takes from the value where we keep it as well. */
+GR_SHIM int sem_trywait(sem_t *sem)
+{
+    int rc = real.sem_trywait(sem);
+    if (rc && gr_on_green()) {
+        GR_COUNT(sem_trywait);
+        gr_count_ops(GR_OPS_FAILED);
+    }
+    return rc;
 }
 
 GR_SHIM int sem_timedwait(sem_t *sem, const struct timespec *abs)

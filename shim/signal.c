@@ -88,6 +88,13 @@ GR_SHIM int sigaltstack(const stack_t *ss, stack_t *old)
         return real.sigaltstack(ss, old);
     }
     stack_t before = g->sig_altstack;
+    bool on = gr_sig_on_altstack(g);
+    if (on) {
+        before.ss_flags |= SS_ONSTACK;
+    }
+    if (ss && on) {
+        return (int)gr_ret(-EPERM);
+    }
     if (ss) {
         if (ss->ss_flags & ~(SS_DISABLE | (int)(1U << 31))) {
             return (int)gr_ret(-EINVAL);

@@ -19,6 +19,8 @@ GR_SHIM int socket(int domain, int type, int protocol)
         if (f) {
             gr_fdtable_mode(f, type & SOCK_NONBLOCK);
         }
+    } else if (!gr_active) {
+        gr_fdtable_early_socket(fd);
     }
     return fd;
 }
@@ -35,17 +37,6 @@ GR_SHIM int socketpair(int domain, int type, int protocol, int sv[2])
         }
     }
     return rc;
-}
-
-GR_SHIM int listen(int fd, int backlog)
-{
-    if (gr_on_green()) {
-        struct gr_fd *f = gr_fdtable_get(fd);
-        if (f) {
-            f->flags |= GR_FD_LISTEN;
-        }
-    }
-    return real.listen(fd, backlog);
 }
 
 /* Sleepers on the socket are woken by the kernel in ways that epoll does not report for all of them. */
@@ -221,7 +212,7 @@ static long connect_again(int64_t deadline, int64_t *pause)
     return gr_now() >= deadline ? -EAGAIN : 0;
 }
 
-static long connect_wait(struct gr_fd **fp, int64_t deadline)
+static long connect_wait(struct gr_fd **fp, int64_t deadline, const struct sockaddr *addr, socklen_t len)
 {
     gr_fd_drained(*fp, GR_OUT);
     for (;;) {
@@ -232,17 +223,12 @@ static long connect_wait(struct gr_fd **fp, int64_t deadline)
         if (rc) {
             return rc == -ETIMEDOUT ? -EINPROGRESS : gr_eintr(rc);
         }
-        return connect_result((*fp)->fd);
+        long result = connect_result((*fp)->fd);
+        /* Settles the attempt in the kernel, which a blocking call would have done: the next one finds the socket
+         * connected (EISCONN), or as new. */
+        (void)GR_SYS(SYS_connect, (*fp)->fd, addr, len);
+        return result;
     }
-}
-
-/* A connection that was waited for is settled by asking once more: a third call then says EISCONN, as natively. */
-static long connect_settle(struct gr_fd *f, long rc, const struct sockaddr *addr, socklen_t len)
-{
-    if (rc == 0) {
-        (void)GR_SYS(SYS_connect, f->fd, addr, len);
-    }
-    return rc;
 }
 
 static long connect_on(struct gr_fd **fp, const struct sockaddr *addr, socklen_t len)
@@ -262,7 +248,7 @@ static long connect_on(struct gr_fd **fp, const struct sockaddr *addr, socklen_t
         rc = GR_SYS(SYS_connect, f->fd, addr, len);
         gr_io_fionbio(f->fd, 0);
         if (rc == -EINPROGRESS || rc == -EALREADY) {
-            return connect_settle(*fp, connect_wait(fp, deadline), addr, len);
+            return connect_wait(fp, deadline, addr, len);
         }
         if (rc != -EAGAIN) {
             return rc;
@@ -295,6 +281,15 @@ static struct gr_fd *socket_state(int fd)
 {
     struct gr_fd *f = gr_fdtable_get(fd);
     return f && (f->kind == GR_KIND_STREAM || f->kind == GR_KIND_SOCKET) ? f : NULL;
+}
+
+/* A program that asks again and again waits for somebody else: let him run. */
+static long polled(long rc)
+{
+    if (rc == -EAGAIN) {
+        gr_hub_charge();
+    }
+    return rc;
 }
 
 /* One receive: @nr with its flags at argument @at, the rest as in @plain. */
@@ -358,7 +353,7 @@ static long recvfrom_on(int fd, void *buf, size_t n, int flags, struct sockaddr 
     struct gr_fd *f = socket_state(fd);
     long plain[6] = {fd, (long)buf, (long)n, flags, (long)addr, (long)len};
     if (!f || (flags & RECV_PLAIN)) {
-        return GR_SYS(SYS_recvfrom, fd, buf, n, flags, addr, len);
+        return polled(GR_SYS(SYS_recvfrom, fd, buf, n, flags, addr, len));
     }
     long rc;
     if ((flags & MSG_WAITALL) && !gr_hub_quiet() && is_stream(f)) {
@@ -460,7 +455,7 @@ static long recvmsg_on(int fd, struct msghdr *msg, int flags)
 {
     struct gr_fd *f = socket_state(fd);
     if (!f || (flags & RECV_PLAIN) || !msg) {
-        return GR_SYS(SYS_recvmsg, fd, msg, flags);
+        return polled(GR_SYS(SYS_recvmsg, fd, msg, flags));
     }
     long plain[6] = {fd, (long)msg, flags};
     long rc = receive(&f, SYS_recvmsg, plain, 2, 0);

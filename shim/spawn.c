@@ -152,7 +152,7 @@ static int run_command(const char *command)
     ignore_keys();
     (void)gr_sig_mask(SIG_BLOCK, &child, &c.old_mask);
     pid_t pid;
-    int status;
+    int status = 0;
     int rc = spawn_command(&pid, command, c.old_mask);
     if (rc) {
         errno = rc;
@@ -273,7 +273,7 @@ GR_SHIM FILE *popen(const char *command, const char *mode)
         errno = EINVAL;
         return NULL;
     }
-    struct stream *s = malloc(sizeof(*s));
+    struct stream *s = calloc(1, sizeof(*s));
     if (!s) {
         return NULL;
     }
@@ -290,7 +290,7 @@ GR_SHIM FILE *popen(const char *command, const char *mode)
 /* Not a cancellation point. */
 static int reap_stream(pid_t pid)
 {
-    int status;
+    int status = 0;
     struct green *g = gr_self;
     bool disabled = g->cancel_disabled;
     g->cancel_disabled = true;
@@ -299,22 +299,36 @@ static int reap_stream(pid_t pid)
     return rc == pid ? status : -1;
 }
 
+static struct stream *find_stream(const FILE *file)
+{
+    GR_LIST_EACH(&streams, n, tmp)
+    {
+        struct stream *s = GR_LIST_ENTRY(n, struct stream, link);
+        if (s->file == file) {
+            return s;
+        }
+    }
+    return NULL;
+}
+
+bool gr_popen_owns(const FILE *file)
+{
+    return find_stream(file) != NULL;
+}
+
 GR_SHIM int pclose(FILE *file)
 {
     if (!gr_on_green()) {
         return real.pclose(file);
     }
     GR_COUNT(pclose);
-    GR_LIST_EACH(&streams, n, tmp)
-    {
-        struct stream *s = GR_LIST_ENTRY(n, struct stream, link);
-        if (s->file == file) {
-            pid_t pid = s->pid;
-            gr_list_remove(n);
-            free(s);
-            (void)fclose(file);
-            return reap_stream(pid);
-        }
+    struct stream *s = find_stream(file);
+    if (!s) {
+        return real.pclose(file); /* opened before the first thread was started */
     }
-    return real.pclose(file); /* opened before the first thread was started */
+    pid_t pid = s->pid;
+    gr_list_remove(&s->link);
+    free(s);
+    (void)fclose(file);
+    return reap_stream(pid);
 }

@@ -115,4 +115,33 @@ gr_arch_syscall_abort:
         .cfi_endproc
         .size   gr_arch_syscall, . - gr_arch_syscall
 
+/* void gr_arch_call_on(top, fn, a, b, c): see arch.h. */
+        .globl  gr_arch_call_on
+        .hidden gr_arch_call_on
+        .type   gr_arch_call_on, %function
+        .p2align 4
+gr_arch_call_on:
+        .cfi_startproc
+        hint    #34
+        stp     x29, x30, [sp, #-16]!
+        .cfi_def_cfa_offset 16
+        .cfi_offset x29, -16
+        .cfi_offset x30, -8
+        mov     x29, sp
+        .cfi_def_cfa_register x29
+        and     x0, x0, #-16
+        mov     sp, x0
+        mov     x9, x1
+        mov     x0, x2
+        mov     x1, x3
+        mov     x2, x4
+        blr     x9
+        mov     sp, x29
+        .cfi_def_cfa_register sp
+        ldp     x29, x30, [sp], #16
+        .cfi_def_cfa_offset 0
+        ret
+        .cfi_endproc
+        .size   gr_arch_call_on, . - gr_arch_call_on
+
         .section .note.GNU-stack, "", %progbits

@@ -39,6 +39,9 @@ long gr_arch_syscall(long nr, long a, long b, long c, long d, long e, long f);
 /* gr_arch_abort - in a handler, with the interrupted context @ucontext: cut off gr_arch_syscall() if it is in there. */
 bool gr_arch_abort(void *ucontext);
 
+/* gr_arch_call_on - call @fn(@a, @b, @c) on the stack that ends at @top, and come back to this one. */
+void gr_arch_call_on(void *top, uintptr_t fn, long a, void *b, void *c);
+
 /* gr_arch_set_tp - change the thread pointer. Whoever calls must hold no address of a thread-local object. */
 void gr_arch_set_tp(void *tp);
 

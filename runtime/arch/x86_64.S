@@ -137,6 +137,34 @@ gr_arch_syscall_abort:
         .cfi_endproc
         .size   gr_arch_syscall, . - gr_arch_syscall
 
+/* void gr_arch_call_on(top, fn, a, b, c): see arch.h. */
+        .globl  gr_arch_call_on
+        .hidden gr_arch_call_on
+        .type   gr_arch_call_on, @function
+        .p2align 4
+gr_arch_call_on:
+        .cfi_startproc
+        push    %rbp
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %rbp, 0
+        mov     %rsp, %rbp
+        .cfi_def_cfa_register %rbp
+        mov     %rdi, %rsp
+        and     $-16, %rsp
+        mov     %rsi, %rax
+        mov     %rdx, %rdi
+        mov     %rcx, %rsi
+        mov     %r8, %rdx
+        call    *%rax
+        mov     %rbp, %rsp
+        .cfi_def_cfa_register %rsp
+        pop     %rbp
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %rbp
+        ret
+        .cfi_endproc
+        .size   gr_arch_call_on, . - gr_arch_call_on
+
 /*
  * Where handlers return to. The kernel wants it on x86-64; unwinders and debuggers know a signal frame by exactly these
  * bytes, so there is no CFI here on purpose.

@@ -157,6 +157,9 @@ static int obtain(struct gr_hub *h, const struct gr_green_attr *attr, struct gre
     if (size < least) {
         return -EINVAL;
     }
+    if (size > GR_STACK_LIMIT || attr->guard_size > GR_STACK_LIMIT) {
+        return -EAGAIN;
+    }
     size = gr_align_up(size, 4096);
     size_t guard = gr_align_up(attr->guard_size, 4096);
     struct gr_list *cache = cache_of(h, cache_key(size + HIDDEN_STACK + guard, guard));
@@ -264,6 +267,7 @@ void gr_green_exit(void *value)
     gr_sig_green_end(g);
     gr_list_remove(&g->all);
     h->n_greens--;
+    gr_tls_release_robust(g->ctx.tp);
     if (!g->is_main) {
         gr_tls_reset(g->ctx.tp);
     }

@@ -195,7 +195,7 @@ static void turn(struct gr_hub *h)
     if (!any_ready(h)) {
         const struct gr_heap_node *top = gr_heap_top(&h->timers);
         deadline = top ? top->key : GR_FOREVER;
-        atomic_store(&h->sleeping, true);
+        (void)atomic_exchange(&h->sleeping, true); /* before the look at what else wakes us */
         if (atomic_load(&h->remote) || gr_sig_unrouted(h)) {
             deadline = 0;
         }

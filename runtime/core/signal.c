@@ -167,6 +167,23 @@ static void call(uintptr_t handler, int sig, siginfo_t *info, void *uc)
     ((void (*)(int, siginfo_t *, void *))handler)(sig, info, uc);
 }
 
+bool gr_sig_on_altstack(const struct green *g)
+{
+    const char *sp = __builtin_frame_address(0);
+    const char *low = g->sig_altstack.ss_sp;
+    return !(g->sig_altstack.ss_flags & SS_DISABLE) && sp >= low && sp < low + g->sig_altstack.ss_size;
+}
+
+/* On the green's alternate stack if the handler asks for it; the kernel knows nothing of that stack. */
+static void call_on_green(const struct green *g, const struct kernel_action *act, int sig, siginfo_t *info, void *uc)
+{
+    if ((act->flags & SA_ONSTACK) && !(g->sig_altstack.ss_flags & SS_DISABLE) && !gr_sig_on_altstack(g)) {
+        gr_arch_call_on((char *)g->sig_altstack.ss_sp + g->sig_altstack.ss_size, act->handler, sig, info, uc);
+        return;
+    }
+    call(act->handler, sig, info, uc);
+}
+
 /*
  * Run the program's handler for @sig on the calling green. @uc is the interrupted context, or NULL when the signal was held
  * back; the mask that is in force afterwards goes into it.
@@ -187,7 +204,7 @@ static void run_handler(struct green *g, int sig, siginfo_t *info, ucontext_t *u
     if (act.handler == DFL) {
         (void)GR_SYS(SYS_tgkill, getpid(), g->hub->tid, sig); /* reset meanwhile: the default action */
     } else if (act.handler != IGN) {
-        call(act.handler, sig, info, uc ? uc : &own);
+        call_on_green(g, &act, sig, info, uc ? uc : &own);
     }
     change_mask(g, before);
 }

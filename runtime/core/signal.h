@@ -50,6 +50,9 @@ static inline int gr_sig_check(void)
 /* gr_sig_action - sigaction(2) in libc's terms. 0 or -EINVAL. */
 int gr_sig_action(int sig, const struct sigaction *act, struct sigaction *old);
 
+/* gr_sig_on_altstack - does the calling green @g run on its alternate signal stack? */
+bool gr_sig_on_altstack(const struct green *g);
+
 /* gr_sig_send - direct @sig to @g, as pthread_kill(3) and tgkill(2) do. 0 or -EINVAL. May run a handler of the caller. */
 int gr_sig_send(struct green *g, int sig, const siginfo_t *info);
 

@@ -25,9 +25,10 @@
 #define SLAB_MAX       (256UL << 20)
 #define GUARDS_BY_PROT 16000 /* leaves half of vm.max_map_count's default to the program */
 
-/* Stacks of one size. */
+/* Stacks of one size and guard. */
 struct class {
     size_t size;
+    size_t guard;
     char *next;       /* carve here, downwards from nothing: next unused stack of the current slab */
     char *end;
     size_t slab_size; /* of the next slab; grows */
@@ -44,14 +45,15 @@ static struct class classes[N_CLASSES];
 static enum { GUARD_UNKNOWN, GUARD_MADVISE, GUARD_PROTECT, GUARD_GONE } guard_kind;
 static unsigned n_guards;
 
-static struct class *class_of(size_t size)
+static struct class *class_of(size_t size, size_t guard)
 {
     for (size_t i = 0; i < N_CLASSES; i++) {
-        if (classes[i].size == size) {
+        if (classes[i].size == size && classes[i].guard == guard) {
             return &classes[i];
         }
         if (!classes[i].size) {
             classes[i].size = size;
+            classes[i].guard = guard;
             return &classes[i];
         }
     }
@@ -118,11 +120,14 @@ static int carve(struct class *c, char **base)
 int gr_stack_alloc(size_t size, size_t guard, struct gr_stack *out, bool *fresh)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    if (size > GR_STACK_LIMIT || guard > GR_STACK_LIMIT) {
+        return -EAGAIN;
+    }
     guard = gr_align_up(guard, page);
     size = gr_align_up(size, page) + guard;
-    struct class *c = class_of(size);
+    struct class *c = class_of(size, guard);
     *fresh = true;
-    if (c && c->free && c->free->stack.guard == guard) {
+    if (c && c->free) {
         *out = c->free->stack;
         c->free = c->free->next;
         *fresh = false;
@@ -145,7 +150,7 @@ int gr_stack_alloc(size_t size, size_t guard, struct gr_stack *out, bool *fresh)
 void gr_stack_free(const struct gr_stack *s)
 {
     struct gr_stack stack = *s; /* the caller's record may lie on the stack itself */
-    struct class *c = class_of(stack.size);
+    struct class *c = class_of(stack.size, stack.guard);
     if (!c) {
         (void)munmap(stack.base, stack.size);
         return;

@@ -5,6 +5,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* No stack or guard is larger: more than an address space holds, and sums do not overflow. */
+#define GR_STACK_LIMIT (1UL << 46)
+
 struct gr_stack {
     char *base;        /* lowest address, guard included */
     size_t size;       /* bytes from base to top, guard included */

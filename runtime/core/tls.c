@@ -16,6 +16,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <link.h>
+#include <linux/futex.h>
 #include <locale.h>
 #include <malloc.h>
 #include <netdb.h>
@@ -58,7 +59,7 @@ static struct {
     size_t static_size;  /* of static TLS, the part of it that the loader counts */
     size_t align;
     size_t total;        /* bytes of a whole block, alignment slack included */
-    ptrdiff_t tid, list, specific, cancel, stackblock, first_tsd; /* offsets in the descriptor */
+    ptrdiff_t tid, list, specific, cancel, stackblock, first_tsd, robust; /* offsets in the descriptor */
     ptrdiff_t libc_tls;  /* libc's own static TLS, from the thread pointer */
     size_t libc_tls_size;
     char *anchor;        /* descriptor that new ones are linked after */
@@ -110,6 +111,17 @@ static struct gr_list_node *list_node(char *desc)
     return (struct gr_list_node *)(desc + T.list);
 }
 
+/* Pointers to blocks of pthread keys in the descriptor; the first one points into the descriptor itself. */
+static unsigned n_tsd_blocks(void)
+{
+    return _thread_db_pthread_specific.bits / (8 * sizeof(void *)) * _thread_db_pthread_specific.count;
+}
+
+static void **tsd_block(char *desc, unsigned i)
+{
+    return (void **)(desc + T.specific) + i;
+}
+
 static uintptr_t *word_at(const void *base, ptrdiff_t offset)
 {
     return (uintptr_t *)((char *)base + offset);
@@ -159,11 +171,12 @@ static const char *find_tid(void)
 }
 
 /* The robust list head: a word that points at itself, followed by a small negative offset. */
-static const char *check_robust_head(void)
+static const char *find_robust_head(void)
 {
     for (size_t i = 0; i + 2 * sizeof(uintptr_t) <= T.pthread_size; i += sizeof(uintptr_t)) {
         intptr_t next = (intptr_t)*word_at(T.snapshot, (ptrdiff_t)(i + sizeof(uintptr_t)));
         if (*word_at(T.snapshot, (ptrdiff_t)i) == T.main_desc + i && next < 0 && next > -256) {
+            T.robust = (ptrdiff_t)i;
             return NULL;
         }
     }
@@ -181,12 +194,13 @@ static const char *find_fields(void)
     T.specific = _thread_db_pthread_specific.offset;
     T.cancel = _thread_db_pthread_cancelhandling.offset;
     size_t limit = T.pthread_size - sizeof(void *);
-    if ((size_t)T.list > limit || (size_t)T.specific > limit || (size_t)T.cancel > limit) {
+    size_t end_of_specific = (size_t)T.specific + n_tsd_blocks() * sizeof(void *);
+    if ((size_t)T.list > limit || !n_tsd_blocks() || end_of_specific > T.pthread_size || (size_t)T.cancel > limit) {
         return "the debugger's table does not fit the thread descriptor";
     }
     const char *why = find_tid();
     if (!why) {
-        why = check_robust_head();
+        why = find_robust_head();
     }
     if (why) {
         return why;
@@ -312,7 +326,7 @@ void *gr_tls_make(void *top, void *stack, size_t stack_size, size_t guard)
         }
     }
     memset(desc + T.first_tsd, 0, (size_t)TSD_BLOCK_SLOTS * TSD_SLOT_SIZE);
-    memset(desc + T.specific + sizeof(void *), 0, (_thread_db_pthread_specific.count - 1) * sizeof(void *));
+    memset(tsd_block(desc, 1), 0, (n_tsd_blocks() - 1) * sizeof(void *));
     *(int *)(desc + T.tid) = (int)GR_SYS(SYS_gettid);
     *word_at(desc, T.stackblock) = (uintptr_t)stack;
     *word_at(desc, T.stackblock + 8) = stack_size;
@@ -334,6 +348,9 @@ void gr_tls_destroy(void *tp)
     struct gr_list_node *n = list_node(desc_of(tp));
     n->next->prev = n->prev;
     n->prev->next = n->next;
+    for (unsigned i = 1; i < n_tsd_blocks(); i++) {
+        free(*tsd_block(desc_of(tp), i));
+    }
     for (int i = 0; i < gr_tls_n_malloc_words; i++) {
         *word_at(tp, gr_tls_malloc_words[i]) = 0; /* they belong to the carrier */
     }
@@ -356,6 +373,25 @@ static void free_dynamic_tls(void *tp)
             dtv[i].to_free = NULL;
         }
     }
+}
+
+/* The kernel looks after the carrier's list alone, so this is ours to do: tell who waits that the owner has died. */
+void gr_tls_release_robust(void *tp)
+{
+    struct robust_list_head *head = (struct robust_list_head *)(desc_of(tp) + T.robust);
+    uint32_t tid = (uint32_t) * (int *)(desc_of(tp) + T.tid);
+    uintptr_t at = (uintptr_t)head->list.next & ~1UL; /* the low bit marks priority-inheriting ones */
+    for (int i = 0; at != (uintptr_t)head && i < ROBUST_LIST_LIMIT; i++) {
+        uintptr_t next = (uintptr_t)((struct robust_list *)at)->next & ~1UL;
+        uint32_t *word = (uint32_t *)(at + (uintptr_t)head->futex_offset);
+        uint32_t value = __atomic_load_n(word, __ATOMIC_RELAXED);
+        if ((value & FUTEX_TID_MASK) == tid) {
+            __atomic_store_n(word, (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED, __ATOMIC_RELEASE);
+            (void)GR_SYS(SYS_futex, word, FUTEX_WAKE, 1);
+        }
+        at = next;
+    }
+    head->list.next = &head->list;
 }
 
 void gr_tls_reset(void *tp)
@@ -381,8 +417,8 @@ void gr_tls_clear_keys(void *tp, unsigned n_keys)
     char *desc = desc_of(tp);
     unsigned first = n_keys < TSD_BLOCK_SLOTS ? n_keys : TSD_BLOCK_SLOTS;
     memset(desc + T.first_tsd, 0, (size_t)first * TSD_SLOT_SIZE);
-    for (unsigned i = 1; i * TSD_BLOCK_SLOTS < n_keys && i < _thread_db_pthread_specific.count; i++) {
-        void *block = *(void **)(desc + T.specific + i * sizeof(void *));
+    for (unsigned i = 1; i * TSD_BLOCK_SLOTS < n_keys && i < n_tsd_blocks(); i++) {
+        void *block = *tsd_block(desc, i);
         if (block) {
             memset(block, 0, (size_t)TSD_BLOCK_SLOTS * TSD_SLOT_SIZE);
         }

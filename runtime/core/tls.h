@@ -42,7 +42,10 @@ void gr_tls_destroy(void *tp);
 /* gr_tls_enter - first steps on a new thread of control, on the green itself. */
 void gr_tls_enter(void);
 
-/* gr_tls_exit - run the C++ thread_local destructors of the calling green. */
+/* gr_tls_release_robust - the owner of @tp ends: mark the robust mutexes it still holds (EOWNERDEAD). */
+void gr_tls_release_robust(void *tp);
+
+/* gr_tls_exit_dtors - run the C++ thread_local destructors of the calling green. */
 void gr_tls_exit_dtors(void);
 
 /* gr_tls_clear_keys - forget all pthread_setspecific() values of the block. @n_keys: keys ever created in the process. */

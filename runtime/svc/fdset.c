@@ -87,7 +87,11 @@ static bool is_false_alarm(struct gr_fdlink *l)
     }
     p.events =
         (l->events & GR_IN ? POLLIN | POLLPRI | POLLRDHUP : 0) | (l->events & GR_OUT ? POLLOUT : 0);
-    if (GR_SYS(SYS_ppoll, &p, 1, &none, NULL, sizeof(uint64_t)) != 0) {
+    long n;
+    do {
+        n = GR_SYS(SYS_ppoll, &p, 1, &none, NULL, sizeof(uint64_t));
+    } while (n == -EINTR);
+    if (n) {
         return false;
     }
     l->revents = 0;

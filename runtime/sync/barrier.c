@@ -1,5 +1,7 @@
 #include "runtime/sync/barrier.h"
 
+#define POLL_NS 1000000 /* between looks at a barrier that is destroyed while in use */
+
 int gr_barrier_wait(pthread_barrier_t *barrier)
 {
     struct gr_barrier *br = (struct gr_barrier *)(void *)barrier;
@@ -19,4 +21,18 @@ int gr_barrier_wait(pthread_barrier_t *barrier)
     }
     gr_lot_unlock(b);
     return PTHREAD_BARRIER_SERIAL_THREAD;
+}
+
+void gr_barrier_destroy(pthread_barrier_t *barrier)
+{
+    struct gr_barrier *br = (struct gr_barrier *)(void *)barrier;
+    for (;;) {
+        struct gr_bucket *b = gr_lot_lock(br);
+        bool used = br->in != br->round;
+        gr_lot_unlock(b);
+        if (GR_LIKELY(!used)) {
+            return;
+        }
+        (void)gr_sleep_until(gr_deadline_in(POLL_NS), 0);
+    }
 }

@@ -31,4 +31,7 @@ static inline bool gr_barrier_shared(const pthread_barrier_t *barrier)
  */
 int gr_barrier_wait(pthread_barrier_t *barrier);
 
+/* gr_barrier_destroy - wait, as libc does, until a round that was begun is complete. */
+void gr_barrier_destroy(pthread_barrier_t *barrier);
+
 #endif

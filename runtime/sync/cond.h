@@ -36,7 +36,7 @@ static inline clockid_t gr_cond_clock(const pthread_cond_t *c)
  * @abs: deadline on @clock, checked by the caller; NULL for none
  *
  * Returns 0 (perhaps without a signal), -ETIMEDOUT; -EPERM when @m is not the caller's, if its type
- * tells.
+ * tells; -ECANCELED when the green was cancelled while it waited.
  * Switches: yes. Handlers of signals run meanwhile, the wait goes on.
  */
 int gr_cond_wait(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clock,

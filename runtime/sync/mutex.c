@@ -52,7 +52,7 @@ static bool take_or_mark(pthread_mutex_t *m, struct gr_bucket *b)
     }
 }
 
-static int wait_for(pthread_mutex_t *m, clockid_t clock, const struct timespec *abs)
+static int wait_for(pthread_mutex_t *m, clockid_t clock, const struct timespec *abs, unsigned flags)
 {
     if (abs && !gr_timespec_ok(abs)) {
         return abs->tv_sec < 0 ? -ETIMEDOUT : -EINVAL;
@@ -68,13 +68,13 @@ static int wait_for(pthread_mutex_t *m, clockid_t clock, const struct timespec *
         }
         gr_waiter_init(&w, m);
         w.bits = bits;
-        int rc = gr_lot_wait(b, &w, deadline, 0, GR_WHY_MUTEX);
+        int rc = gr_lot_wait(b, &w, deadline, flags, GR_WHY_MUTEX);
         if (rc == 0) {
             if (w.bits & GRANTED) {
                 return 0;
             }
             bits = INSISTS;
-        } else if (!gr_too_early(clock, abs, &deadline)) {
+        } else if (rc != -ETIMEDOUT || !gr_too_early(clock, abs, &deadline)) {
             return rc;
         }
     }
@@ -90,7 +90,8 @@ static int lock(pthread_mutex_t *m, clockid_t clock, const struct timespec *abs,
     }
     int state = 0;
     if (!GR_CAS(&m->__data.__lock, state, 1)) {
-        int rc = wait_for(m, clock, abs);
+        bool async = users && gr_self && gr_self->cancel_async;
+        int rc = wait_for(m, clock, abs, async ? GR_CANCEL : 0);
         if (rc) {
             return rc;
         }

@@ -34,7 +34,7 @@ int gr_mutex_trylock(pthread_mutex_t *m);
  *
  * Returns 0, -EDEADLK (errorcheck, held by the caller), -EAGAIN (recursion count exhausted).
  * gr_mutex_lock_until() also -ETIMEDOUT, and -EINVAL for bad nanoseconds, both only when it would
- * have to wait.
+ * have to wait; -ECANCELED only on a green that may be cancelled at any time.
  * Switches: if it has to wait. Handlers of signals run meanwhile, the wait goes on.
  */
 static inline int gr_mutex_lock(pthread_mutex_t *m)

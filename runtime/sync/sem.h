@@ -35,7 +35,7 @@ int gr_sem_post_slow(struct gr_sem *s);
  * gr_sem_wait - take a permit; @abs: deadline on @clock, checked by the caller, NULL for none.
  *
  * Returns 0, -ETIMEDOUT, -EINTR: handlers ran (with a deadline also if all had SA_RESTART, as with
- * libc).
+ * libc), -ECANCELED: the green was cancelled while it waited.
  * Switches: if it has to wait.
  */
 static inline int gr_sem_wait(sem_t *sem, clockid_t clock, const struct timespec *abs)

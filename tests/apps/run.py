@@ -29,8 +29,6 @@ NATIVE_TRIES = 3
 
 def missing(needs):
     """The first command of the list that is not installed."""
-    path = os.environ.get('PATH', '') + ':/usr/sbin:/sbin'
-    os.environ['PATH'] = path
     return next((n for n in needs if not shutil.which(n)), None)
 
 
@@ -195,6 +193,7 @@ def main():
     parser.add_argument('--build', default=os.path.join(harness.ROOT, 'build'))
     options = parser.parse_args()
     build = os.path.abspath(options.build)
+    os.environ['PATH'] = os.environ.get('PATH', '') + ':/usr/sbin:/sbin'
     lib.raise_file_limit()
     harness.catch_term()
     report = Report()

@@ -124,7 +124,7 @@ class Behind(HttpServer):
 
 class ThreadServer(HttpServer):
     name = 'threadserver'
-    mode = 'http'
+    needs = ('wrk',)
 
     def prepare(self):
         pass

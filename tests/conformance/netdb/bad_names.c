@@ -7,7 +7,8 @@
 #include <sys/socket.h>
 
 /* a label of more than 63 bytes */
-static const char bad_name[] = "a123456789b123456789c123456789d123456789e123456789f123456789g1234.x";
+static const char bad_name[] =
+    "a123456789b123456789c123456789d123456789e123456789f123456789g1234.x";
 static int expect, expect_h;
 
 static void *body(void *arg)

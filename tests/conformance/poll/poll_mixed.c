@@ -54,8 +54,10 @@ int test_main(void)
     read_all(wake[0], &(char){0}, 1);
 
     struct itimerspec spec = {.it_value = ts_of_ms(40)};
-    SYS(timerfd_settime(timer, 0, &spec, NULL));
-    TAKES(40, CHECK_EQ(poll(set, 6, 20000), 1));
+    TAKES(40, ({
+              SYS(timerfd_settime(timer, 0, &spec, NULL));
+              CHECK_EQ(poll(set, 6, 20000), 1);
+          }));
     CHECK_EQ(set[3].revents, POLLIN);
 
     /* a file in the set: at once, with the others looked at */
