@@ -1,6 +1,7 @@
 /* Making, duplicating, closing descriptors, and their flags: bookkeeping around libc's calls. */
 #include "runtime/base/log.h"
 #include "shim/io.h"
+#include "shim/process.h"
 
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -364,6 +365,9 @@ GR_SHIM int memfd_create(const char *name, unsigned flags)
 GR_SHIM int fclose(FILE *stream)
 {
     if (gr_on_green() && stream) {
+        if (gr_popen_owns(stream)) {
+            return pclose(stream);
+        }
         int saved = errno;
         int fd = fileno(stream);
         errno = saved;

@@ -42,10 +42,13 @@ void gr_fdtable_changed(void)
     epoch++;
 }
 
-void gr_fdtable_fork(void)
+static void share_shadows(bool exec_only);
+
+void gr_fdtable_fork(bool exec_only)
 {
     forks++;
     epoch++;
+    share_shadows(exec_only);
     memset(early, 0, sizeof(early));
 }
 
@@ -181,6 +184,27 @@ void gr_fdtable_closing(int fd)
         gr_fd_forget(f);
     }
     f->flags = 0;
+}
+
+/* Listeners that a child gets lose their hidden flag, which it would see; from now on they are shared. */
+static void share_shadows(bool exec_only)
+{
+    int kept = 0;
+    for (int i = 0; i < n_shadows; i++) {
+        int fd = shadows[i];
+        struct gr_fd *f = gr_fd_get(fd);
+        if (exec_only && (GR_SYS(SYS_fcntl, fd, F_GETFD) & FD_CLOEXEC)) {
+            f->birth = forks;
+            shadows[kept++] = fd;
+            continue;
+        }
+        f->flags &= (uint8_t)~GR_FD_SHADOW;
+        if (!(f->flags & GR_FD_NONBLOCK)) {
+            int off = 0;
+            (void)GR_SYS(SYS_ioctl, fd, FIONBIO, &off);
+        }
+    }
+    n_shadows = kept;
 }
 
 /* What was cached of @f in an earlier epoch no longer counts. */

@@ -62,7 +62,7 @@ bool gr_fdtable_listener(struct gr_fd *f);
 void gr_fdtable_before_exec(void);
 void gr_fdtable_after_failed_exec(void);
 
-/* gr_fdtable_fork - every description that exists now is shared with a child. */
-void gr_fdtable_fork(void);
+/* gr_fdtable_fork - descriptions that exist now are shared with a child; @exec_only: only those that survive exec. */
+void gr_fdtable_fork(bool exec_only);
 
 #endif

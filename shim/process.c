@@ -32,7 +32,7 @@ static uint64_t swap_mask(uint64_t mask)
 
 void gr_fork_prepare(void)
 {
-    gr_fdtable_fork();
+    gr_fdtable_fork(false);
     mask_before = swap_mask(~0ULL);
 }
 
@@ -58,7 +58,7 @@ static void at_prepare(void)
     if (gr_on_green()) {
         gr_fork_prepare();
     } else if (!gr_active) {
-        gr_fdtable_fork();
+        gr_fdtable_fork(false);
     }
 }
 

@@ -2,6 +2,7 @@
 #include "runtime/base/config.h"
 #include "runtime/base/log.h"
 #include "runtime/core/tls.h"
+#include "shim/pthread_shared.h"
 #include "shim/shim.h"
 
 #include <stdarg.h>
@@ -20,8 +21,8 @@ static bool start_runtime(void)
     if (gr_active || refused || !gr_config.enabled) {
         return gr_active;
     }
-    const char *why;
-    if (gr_runtime_start(&why)) {
+    const char *why = gr_sync_check();
+    if (why || gr_runtime_start(&why)) {
         refused = true;
         gr_log("threads stay kernel threads: %s", why);
         return false;

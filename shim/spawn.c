@@ -22,7 +22,7 @@ extern char **environ;
 
 static void before_spawn(void)
 {
-    gr_fdtable_fork();
+    gr_fdtable_fork(true);
     gr_sig_expose();
 }
 
@@ -260,7 +260,7 @@ static int open_stream(struct stream *s, const char *command, const struct popen
  * popen - <stdio.h>; POSIX.1-2024 popen(), pclose()
  * Class:    TRACK; pclose YIELD.
  * Waits:    pclose: for the command, whatever handlers run.
- * Differs:  fclose() on such a stream does not wait for the command.
+ * Differs:  none known; fclose() on such a stream is pclose(), as in libc.
  */
 GR_SHIM FILE *popen(const char *command, const char *mode)
 {

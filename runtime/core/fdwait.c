@@ -225,7 +225,9 @@ int gr_fd_wait(struct gr_fd **fp, unsigned events, int64_t deadline, unsigned fl
     int rc = gr_park(&w, deadline, flags, GR_WHY_FD);
     int moved = l.moved_fd;
     l.moved_fd = -1;
+    w.green->crit++;
     gr_fd_unlink(&l);
+    w.green->crit--;
     if (rc && l.revents) {
         gr_fd_pass_on(f, events); /* the edge that was ours alone goes to the next in line */
     }
@@ -233,12 +235,10 @@ int gr_fd_wait(struct gr_fd **fp, unsigned events, int64_t deadline, unsigned fl
         *fp = gr_fd_get(moved);
         (*fp)->kind = l.moved_kind;
         (*fp)->private_dup = true;
-        return rc == -ETIMEDOUT || rc == -EINTR || rc == -GR_ERESTART ? rc : 0;
-    }
-    if (rc == 0 && l.gone) {
+    } else if (rc == 0 && l.gone) {
         return -EBADF;
     }
-    return rc;
+    return rc == -EINTR ? gr_sig_interrupted(w.green) : rc;
 }
 
 void gr_fd_done(struct gr_fd *f)
@@ -275,7 +275,7 @@ static void move_waiters(struct gr_fd *f)
 {
     GR_LIST_EACH (&f->waiters, n, tmp) {
         struct gr_fdlink *l = GR_LIST_ENTRY(n, struct gr_fdlink, link);
-        long dup = l->exclusive ? GR_SYS(SYS_fcntl, f->fd, F_DUPFD_CLOEXEC, GR_PRIVATE_FD) : -1;
+        long dup = GR_SYS(SYS_fcntl, f->fd, F_DUPFD_CLOEXEC, GR_PRIVATE_FD);
         if (dup >= 0) {
             l->moved_fd = (int)dup;
             l->moved_kind = f->kind;

@@ -8,12 +8,16 @@
 #include <errno.h>
 #include <sched.h>
 
-#define BUCKET_BITS 10
+#define BUCKET_BITS 14
 #define N_BUCKETS   (1u << BUCKET_BITS)
 
+/* Counts forks: what a bucket of another life holds is void. */
+static uint32_t life = 1;
+
 struct gr_bucket {
-    _Atomic uint32_t locked;
-    struct gr_list waiters; /* next == NULL: never used */
+    _Atomic uint32_t locked; /* 0, or the life in which it was locked */
+    uint32_t life;
+    struct gr_list waiters;
 } __attribute__((aligned(64)));
 
 static struct gr_bucket buckets[N_BUCKETS];
@@ -26,12 +30,13 @@ static struct gr_bucket *bucket_of(const void *key)
 
 static void lock_bucket(struct gr_bucket *b)
 {
-    for (unsigned spins = 0; atomic_exchange_explicit(&b->locked, 1, memory_order_acquire); spins++) {
+    for (unsigned spins = 0; atomic_exchange_explicit(&b->locked, life, memory_order_acquire) == life; spins++) {
         if (spins > 100) {
             (void)GR_SYS(SYS_sched_yield); /* the holder is a kernel thread that was preempted */
         }
     }
-    if (!b->waiters.next) {
+    if (GR_UNLIKELY(b->life != life)) {
+        b->life = life;
         gr_list_init(&b->waiters);
     }
 }
@@ -103,7 +108,14 @@ int gr_lot_wait(struct gr_bucket *b, struct gr_waiter *w, int64_t deadline, unsi
     }
     bool queued = !gr_list_empty(&w->link);
     gr_list_remove(&w->link);
-    gr_lot_unlock(b);
+    unlock_bucket(b);
+    if (w->green) {
+        w->green->crit--; /* not gr_leave(): what its handlers say is the result */
+    }
+    if (queued && rc == -EINTR) {
+        rc = gr_sig_interrupted(w->green);
+        return rc ? rc : -GR_ERESTART;
+    }
     if (queued) {
         return rc;
     }
@@ -211,8 +223,5 @@ int gr_futex_requeue(const uint32_t *addr, int n_wake, int n_move, const uint32_
 
 void gr_lot_fork_child(void)
 {
-    for (unsigned i = 0; i < N_BUCKETS; i++) {
-        atomic_store_explicit(&buckets[i].locked, 0, memory_order_relaxed);
-        gr_list_init(&buckets[i].waiters);
-    }
+    life++;
 }

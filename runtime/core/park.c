@@ -51,15 +51,18 @@ int gr_park(struct gr_waiter *w, int64_t deadline, unsigned flags, enum gr_why w
     }
     struct gr_hub *h = g->hub;
     for (;;) {
-        int rc = gr_sig_check();
         if (is_woken(w)) {
             return 0;
         }
         if (GR_UNLIKELY(is_cancelled(g, flags))) {
             return -ECANCELED;
         }
-        if (rc && (flags & GR_INTR)) {
-            return rc;
+        if (GR_UNLIKELY(gr_sig_deliverable(g))) {
+            if (flags & GR_INTR) {
+                return -EINTR;
+            }
+            (void)gr_sig_check(); /* the wait goes on afterwards */
+            continue;
         }
         g->crit++;
         atomic_signal_fence(memory_order_seq_cst);
@@ -78,7 +81,6 @@ int gr_park(struct gr_waiter *w, int64_t deadline, unsigned flags, enum gr_why w
         atomic_signal_fence(memory_order_seq_cst);
         g->crit--;
         if (is_woken(w)) {
-            (void)gr_sig_check();
             return 0;
         }
         if (g->timed_out) {
@@ -116,7 +118,10 @@ int gr_sleep_until(int64_t deadline, unsigned flags)
 {
     struct gr_waiter w;
     gr_waiter_init(&w, NULL);
-    int rc = gr_park(&w, deadline, flags, GR_WHY_SLEEP);
+    int rc;
+    do {
+        rc = gr_park(&w, deadline, flags, GR_WHY_SLEEP);
+    } while (rc == -EINTR && !(rc = gr_sig_interrupted(w.green)));
     return rc == -ETIMEDOUT ? 0 : rc;
 }
 

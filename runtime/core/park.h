@@ -67,8 +67,9 @@ void gr_waiter_init(struct gr_waiter *w, const void *key);
  * @deadline: absolute monotonic ns, GR_FOREVER allowed; never returns -ETIMEDOUT before it
  * @why:      what it waits for
  *
- * Returns 0 when woken, -ETIMEDOUT, -EINTR or -GR_ERESTART, or at a cancellation point -ECANCELED. On a result other than 0 the caller must take @w off its
- * list under that list's lock, and treat the wait as woken if somebody else already did.
+ * Returns 0 when woken, -ETIMEDOUT, at a cancellation point -ECANCELED, with GR_INTR -EINTR when a handler is due. On a
+ * result other than 0 the caller must take @w off its list under that list's lock, and treat the wait as woken if somebody
+ * else already did; after -EINTR it then calls gr_sig_interrupted(), whose result is that of the wait.
  * Switches: yes on a green; blocks the kernel thread on a foreign one. errno is preserved.
  */
 int gr_park(struct gr_waiter *w, int64_t deadline, unsigned flags, enum gr_why why);

@@ -157,11 +157,6 @@ void gr_sig_green_end(struct green *g)
 
 /* --- running handlers ----------------------------------------------------------------------------------------------- */
 
-static uint64_t deliverable(const struct green *g)
-{
-    return atomic_load_explicit(&g->sig_pending, memory_order_acquire) & ~g->sig_mask;
-}
-
 static void call(uintptr_t handler, int sig, siginfo_t *info, void *uc)
 {
     ((void (*)(int, siginfo_t *, void *))handler)(sig, info, uc);
@@ -254,7 +249,7 @@ int gr_sig_check_slow(void)
 {
     struct green *g = gr_self;
     int rc = 0;
-    while (GR_UNLIKELY(deliverable(g))) {
+    while (GR_UNLIKELY(gr_sig_deliverable(g))) {
         siginfo_t info;
         int sig = take(g, ~g->sig_mask, &info);
         if (!sig) {
@@ -667,19 +662,21 @@ int gr_sig_wait(uint64_t set, siginfo_t *info, int64_t deadline)
         if (sfd < 0) {
             sfd = GR_SYS(SYS_signalfd4, -1, &set, MASK_SIZE, SFD_CLOEXEC | SFD_NONBLOCK);
         }
-        uint64_t ran = g->sig_ran;
         struct gr_waiter w;
         struct gr_fdlink l;
         gr_waiter_init(&w, NULL);
         g->sig_wait = set;
         gr_fd_link(&l, (int)sfd, GR_IN, &w);
-        int ended = gr_park(&w, deadline, GR_INTR, GR_WHY_SIGNAL);
+        rc = gr_park(&w, deadline, GR_INTR, GR_WHY_SIGNAL);
+        g->crit++;
         gr_fd_unlink(&l);
+        g->crit--;
         g->sig_wait = 0;
-        rc = ended == -ECANCELED ? ended : take_any(g, set, info);
-        if (rc == -EAGAIN && g->sig_ran != ran) {
-            rc = -EINTR;
+        if (rc == -ECANCELED) {
+            break;
         }
+        int sig = take_any(g, set, info);
+        rc = sig == -EAGAIN && gr_sig_check() ? -EINTR : sig;
     }
     if (sfd >= 0) {
         gr_fd_forget(gr_fd_get((int)sfd));

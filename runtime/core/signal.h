@@ -11,6 +11,7 @@
 
 #include "runtime/core/green.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -40,11 +41,25 @@ uint64_t gr_sig_jump_mask(uint64_t mask);
 
 /* gr_sig_check - run handlers that are pending for the calling green. 0 when none ran, else -EINTR or -GR_ERESTART. */
 int gr_sig_check_slow(void);
+
+/* gr_sig_deliverable - would gr_sig_check() run a handler on @g? */
+static inline bool gr_sig_deliverable(const struct green *g)
+{
+    return atomic_load_explicit(&g->sig_pending, memory_order_acquire) & ~g->sig_mask;
+}
+
 static inline int gr_sig_check(void)
 {
-    struct green *g = gr_self;
-    uint64_t pending = atomic_load_explicit(&g->sig_pending, memory_order_acquire);
-    return GR_UNLIKELY(pending & ~g->sig_mask) ? gr_sig_check_slow() : 0;
+    return GR_UNLIKELY(gr_sig_deliverable(gr_self)) ? gr_sig_check_slow() : 0;
+}
+
+/*
+ * gr_sig_interrupted - after gr_park() returned -EINTR to @g and its waiter is off every list: run the handlers. Returns
+ * -EINTR, -GR_ERESTART, or 0 when there was none to run after all. A handler may leave by a jump.
+ */
+static inline int gr_sig_interrupted(struct green *g)
+{
+    return g ? gr_sig_check() : -EINTR;
 }
 
 /* gr_sig_action - sigaction(2) in libc's terms. 0 or -EINVAL. */

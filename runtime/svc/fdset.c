@@ -1,6 +1,9 @@
 /* One wait on several descriptors at once. */
 #include "runtime/svc/fdset.h"
 
+#include "runtime/core/green.h"
+#include "runtime/core/signal.h"
+
 #include "runtime/base/rawsys.h"
 
 #include <errno.h>
@@ -144,6 +147,12 @@ int gr_fdset_park(struct gr_fdset *s, int64_t deadline, enum gr_why why)
     while (rc == 0 && follow_moved(s, deadline == GR_FOREVER)) {
         rc = gr_park(&s->w, until, GR_INTR, why);
     }
+    struct green *g = s->w.green;
+    g->crit++; /* handlers run when every link is off its list: they may leave by a jump */
     unlink_all(s);
+    g->crit--;
+    if (rc == -EINTR) {
+        return gr_sig_interrupted(g);
+    }
     return rc == -ETIMEDOUT && until < deadline ? 0 : rc;
 }
