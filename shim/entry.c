@@ -14,7 +14,8 @@ uint64_t gr_calls[GR_N_ROWS];
 static bool is_us(const char *path, size_t n)
 {
     size_t len = strlen(OUR_NAME);
-    return n >= len && memcmp(path + n - len, OUR_NAME, len) == 0 && (n == len || path[n - len - 1] == '/');
+    return n >= len && memcmp(path + n - len, OUR_NAME, len) == 0 &&
+           (n == len || path[n - len - 1] == '/');
 }
 
 /* Take our path out of a LD_PRELOAD value, in place. */
@@ -58,7 +59,7 @@ __attribute__((constructor)) static void enter_process(int argc, char **argv, ch
 {
     (void)argc;
     (void)argv;
-    gr_real_resolve(); /* now: later dlsym() would meet the loader's lock, or wipe dlerror() */
+    gr_real_resolve(); /* now: a later look-up would meet the loader's lock, or wipe dlerror() */
     gr_config_load(envp);
     if (!gr_config.follow) {
         stop_following(envp);
@@ -70,10 +71,12 @@ __attribute__((constructor)) static void enter_process(int argc, char **argv, ch
 }
 
 static const char *const why_names[GR_WHY_N] = {
-    [GR_WHY_NONE] = "none",     [GR_WHY_FD] = "descriptor",  [GR_WHY_POLL] = "poll",   [GR_WHY_SLEEP] = "sleep",
-    [GR_WHY_MUTEX] = "mutex",   [GR_WHY_COND] = "condition", [GR_WHY_RWLOCK] = "rwlock", [GR_WHY_SEM] = "semaphore",
-    [GR_WHY_BARRIER] = "barrier", [GR_WHY_ONCE] = "once",    [GR_WHY_FUTEX] = "futex", [GR_WHY_JOIN] = "join",
-    [GR_WHY_CHILD] = "child",   [GR_WHY_WORKER] = "worker",  [GR_WHY_SIGNAL] = "signal", [GR_WHY_EXIT] = "exit",
+    [GR_WHY_NONE] = "none",     [GR_WHY_FD] = "descriptor", [GR_WHY_POLL] = "poll",
+    [GR_WHY_SLEEP] = "sleep",   [GR_WHY_MUTEX] = "mutex",   [GR_WHY_COND] = "condition",
+    [GR_WHY_RWLOCK] = "rwlock", [GR_WHY_SEM] = "semaphore", [GR_WHY_BARRIER] = "barrier",
+    [GR_WHY_ONCE] = "once",     [GR_WHY_FUTEX] = "futex",   [GR_WHY_JOIN] = "join",
+    [GR_WHY_CHILD] = "child",   [GR_WHY_WORKER] = "worker", [GR_WHY_SIGNAL] = "signal",
+    [GR_WHY_EXIT] = "exit",
 };
 
 static void say_parks(const struct gr_hub *h)
@@ -112,7 +115,8 @@ __attribute__((destructor)) static void leave_process(void)
         gr_log("greens: none; the program started no thread");
         return;
     }
-    gr_log("greens: %llu created, %u at peak; switches: %llu; carriers: 1; calls that blocked the carrier: %llu",
+    gr_log("greens: %llu created, %u at peak; switches: %llu; carriers: 1; calls that blocked the "
+           "carrier: %llu",
            (unsigned long long)h->created, h->n_peak, (unsigned long long)h->switches,
            (unsigned long long)h->native_calls);
     say_parks(h);

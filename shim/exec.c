@@ -69,7 +69,7 @@ GR_SHIM int execveat(int dir, const char *path, char *const argv[], char *const 
     return exec_failed(real.execveat(dir, path, argv, envp, flags));
 }
 
-/* --- lists of arguments ------------------------------------------------------------------- */
+/* --- lists of arguments --- */
 
 struct args {
     char **v; /* NULL: out of memory */

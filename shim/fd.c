@@ -27,7 +27,7 @@ static int opened(int fd, enum gr_kind kind, bool nonblock)
     return fd;
 }
 
-/* --- closing --------------------------------------------------------------------------------------------------------- */
+/* --- closing --- */
 
 GR_SHIM int close(int fd)
 {
@@ -80,7 +80,7 @@ GR_SHIM void closefrom(int low)
     (void)close_between(low < 0 ? 0 : (unsigned)low, ~0U, 0);
 }
 
-/* --- duplicating ----------------------------------------------------------------------------------------------------- */
+/* --- duplicating --- */
 
 static int duplicated(int from, int to)
 {
@@ -131,7 +131,7 @@ GR_SHIM int dup3(int from, int to, int flags)
     return duplicated(from, real.dup3(from, to, flags));
 }
 
-/* --- flags ----------------------------------------------------------------------------------------------------------- */
+/* --- flags --- */
 
 static int get_flags(int fd)
 {
@@ -206,21 +206,21 @@ GR_SHIM int ioctl(int fd, unsigned long request, ...)
     return rc;
 }
 
-/* --- opening --------------------------------------------------------------------------------------------------------- */
+/* --- opening --- */
 
 static bool needs_mode(int flags)
 {
     return (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE;
 }
 
-#define TAKE_MODE(mode, flags)                                                                                         \
-    do {                                                                                                               \
-        if (needs_mode(flags)) {                                                                                       \
-            va_list ap;                                                                                                \
-            va_start(ap, flags);                                                                                       \
-            (mode) = va_arg(ap, mode_t);                                                                               \
-            va_end(ap);                                                                                                \
-        }                                                                                                              \
+#define TAKE_MODE(mode, flags)                                                                     \
+    do {                                                                                           \
+        if (needs_mode(flags)) {                                                                   \
+            va_list ap;                                                                            \
+            va_start(ap, flags);                                                                   \
+            (mode) = va_arg(ap, mode_t);                                                           \
+            va_end(ap);                                                                            \
+        }                                                                                          \
     } while (0)
 
 struct open_args {
@@ -237,11 +237,13 @@ static void open_now(void *arg)
     a->fd = real.openat(a->dir, a->path, a->flags, a->mode);
 }
 
-/* Opening a FIFO waits for the other end: on a worker, since there is nothing to wait on before it is open. */
+/* Opening a FIFO waits for the other end: on a worker, since there is nothing to wait on before it
+ * is open. */
 static bool open_waits(const struct open_args *a)
 {
     struct stat st;
-    if (a->flags & (O_NONBLOCK | O_PATH) || (a->flags & O_ACCMODE) == O_RDWR || !gr_on_green() || gr_hub_quiet()) {
+    if (a->flags & (O_NONBLOCK | O_PATH) || (a->flags & O_ACCMODE) == O_RDWR || !gr_on_green() ||
+        gr_hub_quiet()) {
         return false;
     }
     return GR_SYS(SYS_newfstatat, a->dir, a->path, &st, 0) == 0 && S_ISFIFO(st.st_mode);
@@ -275,12 +277,14 @@ GR_SHIM int openat(int dir, const char *path, int flags, ...)
 /* Fortified: the real ones abort when a mode is needed. */
 GR_SHIM int __open_2(const char *path, int flags)
 {
-    return gr_on_green() && !needs_mode(flags) ? open_on(AT_FDCWD, path, flags, 0) : real.__open_2(path, flags);
+    return gr_on_green() && !needs_mode(flags) ? open_on(AT_FDCWD, path, flags, 0)
+                                               : real.__open_2(path, flags);
 }
 
 GR_SHIM int __openat_2(int dir, const char *path, int flags)
 {
-    return gr_on_green() && !needs_mode(flags) ? open_on(dir, path, flags, 0) : real.__openat_2(dir, path, flags);
+    return gr_on_green() && !needs_mode(flags) ? open_on(dir, path, flags, 0)
+                                               : real.__openat_2(dir, path, flags);
 }
 
 GR_SHIM int creat(const char *path, mode_t mode)
@@ -359,7 +363,7 @@ GR_SHIM int memfd_create(const char *name, unsigned flags)
     return opened(real.memfd_create(name, flags), GR_KIND_FILE, false);
 }
 
-/* --- streams --------------------------------------------------------------------------------------------------------- */
+/* --- streams --- */
 
 /* libc closes and opens the descriptors of streams with calls of its own. */
 GR_SHIM int fclose(FILE *stream)

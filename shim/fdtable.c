@@ -13,7 +13,8 @@
 
 static uint32_t epoch = 1;
 
-/* Counts forks. A description made by this process since the last one is its own, any other may be shared. */
+/* Counts forks. A description made by this process since the last one is its own, any other may be
+ * shared. */
 static uint32_t forks = 1;
 
 /* Listening sockets that carry our hidden O_NONBLOCK. */
@@ -94,7 +95,8 @@ static uint8_t find_kind(int fd)
         return GR_KIND_FILE;
     case S_IFIFO:
         return pipe_kind(fd);
-    default: /* character devices; anonymous inodes: eventfd, timerfd, signalfd, epoll, inotify, ... */
+    default: /* character devices; anonymous inodes: eventfd, timerfd, signalfd, epoll, inotify, ...
+              */
         return GR_KIND_OTHER;
     }
 }
@@ -174,7 +176,8 @@ void gr_fdtable_closing(int fd)
     if (f->flags & GR_FD_SHADOW) {
         int off = 0;
         drop_shadow(fd);
-        (void)GR_SYS(SYS_ioctl, fd, FIONBIO, &off); /* another number may live on, here or in another process */
+        (void)GR_SYS(SYS_ioctl, fd, FIONBIO,
+                     &off); /* another number may live on, here or in another process */
         for (int i = 0; i < n_shadows; i++) {
             int on = 1;
             (void)GR_SYS(SYS_ioctl, shadows[i], FIONBIO, &on);
@@ -186,7 +189,8 @@ void gr_fdtable_closing(int fd)
     f->flags = 0;
 }
 
-/* Listeners that a child gets lose their hidden flag, which it would see; from now on they are shared. */
+/* Listeners that a child gets lose their hidden flag, which it would see; from now on they are
+ * shared. */
 static void share_shadows(bool exec_only)
 {
     int kept = 0;
@@ -211,7 +215,7 @@ static void share_shadows(bool exec_only)
 static void refresh(struct gr_fd *f)
 {
     if (f->epoch != epoch) {
-        f->flags &= (uint8_t)~(GR_FD_MODE | GR_FD_TIMEO);
+        f->flags &= (uint8_t) ~(GR_FD_MODE | GR_FD_TIMEO);
         f->epoch = epoch;
     }
     if (is_shared(f)) {

@@ -1,8 +1,10 @@
 /*
- * What is known of the file behind a descriptor number: its kind, whether the program set O_NONBLOCK, its timeouts.
+ * What is known of the file behind a descriptor number: its kind, whether the program set
+ * O_NONBLOCK, its timeouts.
  *
- * A cache, never an authority: everything is asked of the kernel when first needed, and asked again after anything in the process
- * that may have changed it (the epoch), or always for descriptions that another process may share.
+ * A cache, never an authority: everything is asked of the kernel when first needed, and asked again
+ * after anything in the process that may have changed it (the epoch), or always for descriptions
+ * that another process may share.
  */
 #ifndef GR_SHIM_FDTABLE_H
 #define GR_SHIM_FDTABLE_H
@@ -25,18 +27,23 @@ enum gr_kind {
 #define GR_FD_TIMEO    32u /* timeouts are known */
 #define GR_FD_MODE     64u /* GR_FD_NONBLOCK is known */
 
-/* gr_fdtable_get - state of @fd with its kind known; NULL: not a descriptor we can wait on, use the plain call. */
+/* gr_fdtable_get - state of @fd with its kind known; NULL: not a descriptor we can wait on, use the
+ * plain call. */
 struct gr_fd *gr_fdtable_get(int fd);
 
-/* gr_fdtable_blocking - would a call on @f wait, as far as the program set it up? Asks the kernel unless known. */
+/* gr_fdtable_blocking - would a call on @f wait, as far as the program set it up? Asks the kernel
+ * unless known. */
 bool gr_fdtable_blocking(struct gr_fd *f);
 
-/* gr_fdtable_deadline - when a call on @f that begins now has to end: SO_RCVTIMEO (@event GR_IN) or SO_SNDTIMEO. */
+/* gr_fdtable_deadline - when a call on @f that begins now has to end: SO_RCVTIMEO (@event GR_IN) or
+ * SO_SNDTIMEO. */
 int64_t gr_fdtable_deadline(struct gr_fd *f, unsigned event);
 
 /*
- * gr_fdtable_opened - @fd has just been made by this process; @kind may be GR_KIND_UNKNOWN. Returns its state, or NULL
- * (@fd negative included). gr_fdtable_mode() adds that its O_NONBLOCK is known, gr_fdtable_accepted() that accept() made it.
+ * gr_fdtable_opened - @fd has just been made by this process; @kind may be GR_KIND_UNKNOWN. Returns
+ * its state, or NULL
+ * (@fd negative included). gr_fdtable_mode() adds that its O_NONBLOCK is known,
+ * gr_fdtable_accepted() that accept() made it.
  */
 struct gr_fd *gr_fdtable_opened(int fd, enum gr_kind kind);
 void gr_fdtable_mode(struct gr_fd *f, bool nonblock);
@@ -52,17 +59,20 @@ void gr_fdtable_duplicated(int from, int to);
 /* gr_fdtable_closing - @fd is about to be closed or replaced. */
 void gr_fdtable_closing(int fd);
 
-/* gr_fdtable_changed - flags or timeouts of some description have been changed through one of its numbers. */
+/* gr_fdtable_changed - flags or timeouts of some description have been changed through one of its
+ * numbers. */
 void gr_fdtable_changed(void);
 
-/* gr_fdtable_listener - make accept() on @f non-blocking by the hidden flag. False: not allowed, others may share it. */
+/* gr_fdtable_listener - make accept() on @f non-blocking by the hidden flag. False: not allowed,
+ * others may share it. */
 bool gr_fdtable_listener(struct gr_fd *f);
 
 /* Hidden flags must not be inherited: cleared before exec, put back if it fails. */
 void gr_fdtable_before_exec(void);
 void gr_fdtable_after_failed_exec(void);
 
-/* gr_fdtable_fork - descriptions that exist now are shared with a child; @exec_only: only those that survive exec. */
+/* gr_fdtable_fork - descriptions that exist now are shared with a child; @exec_only: only those
+ * that survive exec. */
 void gr_fdtable_fork(bool exec_only);
 
 #endif

@@ -36,7 +36,7 @@ static bool is_word(const uint32_t *addr)
     return (uintptr_t)addr % sizeof(*addr) == 0 && (uintptr_t)addr >= 4096 && (intptr_t)addr > 0;
 }
 
-/* --- waiting ------------------------------------------------------------------------------ */
+/* --- waiting --- */
 
 static int64_t deadline_of(const struct call *c)
 {
@@ -92,7 +92,7 @@ static long do_wait(const struct call *c, uint32_t bits)
     return gr_eintr(rc);
 }
 
-/* --- waking ------------------------------------------------------------------------------- */
+/* --- waking --- */
 
 /* Wake up to @n, as the kernel counts: at least one. Those the lot does not know may sit in the
  * kernel. */

@@ -1,14 +1,17 @@
 /*
- * Changing user and group ids. libc makes every thread of the process do so, by a signal to each thread it knows; all greens share
- * the carrier, so the call is made once, under the identity of the carrier's own thread.
+ * Changing user and group ids. libc makes every thread of the process do so, by a signal to each
+ * thread it knows; all greens share the carrier, so the call is made once, under the identity of
+ * the carrier's own thread.
  */
 #include "shim/shim.h"
 
 #include <grp.h>
 #include <unistd.h>
 
-/* Not inlined: errno's address is that of the borrowed identity in here, and of the caller outside. */
-static GR_NOINLINE int call_keeping_errno(int (*fn)(long, long, long), long a, long b, long c, int *err)
+/* Not inlined: errno's address is that of the borrowed identity in here, and of the caller outside.
+ */
+static GR_NOINLINE int call_keeping_errno(int (*fn)(long, long, long), long a, long b, long c,
+                                          int *err)
 {
     int rc = fn(a, b, c);
     *err = errno;
@@ -36,9 +39,11 @@ static int run_as_carrier(int (*fn)(long, long, long), long a, long b, long c)
     return rc;
 }
 
-#define AS_CARRIER(name, a, b, c)                                                                                      \
-    (gr_on_green() ? run_as_carrier((int (*)(long, long, long))(void *)real.name, (long)(a), (long)(b), (long)(c))     \
-                   : ((int (*)(long, long, long))(void *)real.name)((long)(a), (long)(b), (long)(c)))
+#define AS_CARRIER(name, a, b, c)                                                                  \
+    (gr_on_green()                                                                                 \
+         ? run_as_carrier((int (*)(long, long, long))(void *)real.name, (long)(a), (long)(b),      \
+                          (long)(c))                                                               \
+         : ((int (*)(long, long, long))(void *)real.name)((long)(a), (long)(b), (long)(c)))
 
 GR_SHIM int setuid(uid_t uid)
 {

@@ -1,4 +1,5 @@
-/* <unistd.h>, <sys/uio.h>, <sys/sendfile.h>, <fcntl.h>: reading, writing, moving bytes between descriptors. */
+/* <unistd.h>, <sys/uio.h>, <sys/sendfile.h>, <fcntl.h>: reading, writing, moving bytes between
+ * descriptors. */
 #include "shim/io.h"
 
 #include <fcntl.h>
@@ -12,7 +13,7 @@
 
 #define IOV_ON_STACK 16
 
-/* --- the retry loop -------------------------------------------------------------------------------------------------- */
+/* --- the retry loop --- */
 
 bool gr_io_ready(int fd, unsigned event)
 {
@@ -64,7 +65,8 @@ long gr_io_retry(struct gr_fd **fp, unsigned event, struct gr_call *c)
         if ((f->ready & event) || !f->armed || !gr_fdtable_blocking(f)) {
             rc = attempt(f, event, c);
             if (rc != -EAGAIN) {
-                if (f->kind == GR_KIND_STREAM && rc > 0 && (size_t)rc < c->want && !(f->ready & GR_HUP)) {
+                if (f->kind == GR_KIND_STREAM && rc > 0 && (size_t)rc < c->want &&
+                    !(f->ready & GR_HUP)) {
                     gr_fd_drained(f, event);
                 }
                 gr_fd_pass_on(f, event);
@@ -92,7 +94,8 @@ long gr_io_retry(struct gr_fd **fp, unsigned event, struct gr_call *c)
     }
 }
 
-long gr_io_write_all(struct gr_fd **fp, struct gr_call *c, size_t (*advance)(struct gr_call *c, size_t n))
+long gr_io_write_all(struct gr_fd **fp, struct gr_call *c,
+                     size_t (*advance)(struct gr_call *c, size_t n))
 {
     size_t done = 0;
     for (;;) {
@@ -114,7 +117,7 @@ void gr_io_fionbio(int fd, int on)
     (void)GR_SYS(SYS_ioctl, fd, FIONBIO, &on);
 }
 
-/* --- read, write ----------------------------------------------------------------------------------------------------- */
+/* --- read, write --- */
 
 ssize_t gr_read_on(int fd, void *buf, size_t n)
 {
@@ -181,8 +184,8 @@ static size_t advance_plain(struct gr_call *c, size_t n)
 }
 
 /*
- * Descriptors without a non-blocking form take at most PIPE_BUF bytes at a time: after POLLOUT a FIFO takes that much
- * without waiting.
+ * Descriptors without a non-blocking form take at most PIPE_BUF bytes at a time: after POLLOUT a
+ * FIFO takes that much without waiting.
  */
 static long write_in_pieces(struct gr_fd **f, struct gr_call *c, size_t n)
 {
@@ -226,7 +229,8 @@ ssize_t gr_write_on(int fd, const void *buf, size_t n)
         break;
     default:
         c.ask = true;
-        rc = gr_hub_quiet() || !gr_fdtable_blocking(f) ? gr_io_retry(&f, GR_OUT, &c) : write_in_pieces(&f, &c, n);
+        rc = gr_hub_quiet() || !gr_fdtable_blocking(f) ? gr_io_retry(&f, GR_OUT, &c)
+                                                       : write_in_pieces(&f, &c, n);
         break;
     }
     gr_fd_done(f);
@@ -242,7 +246,7 @@ GR_SHIM ssize_t write(int fd, const void *buf, size_t n)
     return gr_write_on(fd, buf, n);
 }
 
-/* --- vectors --------------------------------------------------------------------------------------------------------- */
+/* --- vectors --- */
 
 static bool vector_ok(const struct iovec *v, int n, size_t *total)
 {
@@ -290,7 +294,8 @@ GR_SHIM ssize_t readv(int fd, const struct iovec *v, int n)
     return gr_ret(readv_on(fd, v, n, SYS_readv, 0));
 }
 
-/* Take @n bytes off the vector that plain[1], plain[2] describe; the msghdr or the arguments follow. */
+/* Take @n bytes off the vector that plain[1], plain[2] describe; the msghdr or the arguments
+ * follow. */
 static size_t advance_vector(struct gr_call *c, size_t n)
 {
     struct iovec *v = (struct iovec *)c->plain[1];
@@ -385,11 +390,11 @@ GR_SHIM ssize_t pwritev2(int fd, const struct iovec *v, int n, off_t off, int fl
     return gr_ret(writev_on(fd, v, n, SYS_pwritev2, flags));
 }
 
-/* --- descriptor to descriptor ---------------------------------------------------------------------------------------- */
+/* --- descriptor to descriptor --- */
 
 /*
- * These calls have no flag that makes a socket side non-blocking, so the description gets O_NONBLOCK for the time of
- * the system call, in which nobody else of this process runs.
+ * These calls have no flag that makes a socket side non-blocking, so the description gets
+ * O_NONBLOCK for the time of the system call, in which nobody else of this process runs.
  */
 static long call_nonblocking(const struct gr_fd *a, bool flip_a, const struct gr_fd *b, bool flip_b,
                              const struct gr_call *c)
@@ -449,7 +454,8 @@ GR_SHIM ssize_t sendfile(int out_fd, int in_fd, off_t *off, size_t n)
     }
     size_t done = 0;
     do {
-        struct gr_call c = {.nr = SYS_sendfile, .arg = {out->fd, in_fd, (long)off, (long)(n - done)}};
+        struct gr_call c = {.nr = SYS_sendfile,
+                            .arg = {out->fd, in_fd, (long)off, (long)(n - done)}};
         rc = call_nonblocking(out, true, NULL, false, &c);
         if (rc == -EAGAIN) {
             rc = wait_for_sides(&none, &out);
@@ -470,8 +476,11 @@ static long splice_on(struct gr_call *c, int in_fd, int out_fd, int out_arg)
     struct gr_fd *in = gr_fdtable_get(in_fd);
     struct gr_fd *out = gr_fdtable_get(out_fd);
     long rc;
-    if (!in || !out || (c->plain[5] & SPLICE_F_NONBLOCK) || gr_native(&rc, c->plain_nr, GR_CALL_PLAIN(c))) {
-        return !in || !out || (c->plain[5] & SPLICE_F_NONBLOCK) ? gr_syscall6(c->plain_nr, GR_CALL_PLAIN(c)) : rc;
+    if (!in || !out || (c->plain[5] & SPLICE_F_NONBLOCK) ||
+        gr_native(&rc, c->plain_nr, GR_CALL_PLAIN(c))) {
+        return !in || !out || (c->plain[5] & SPLICE_F_NONBLOCK)
+                   ? gr_syscall6(c->plain_nr, GR_CALL_PLAIN(c))
+                   : rc;
     }
     bool flip_in = is_socket(in) && gr_fdtable_blocking(in);
     bool flip_out = is_socket(out) && gr_fdtable_blocking(out);
@@ -496,10 +505,11 @@ GR_SHIM ssize_t splice(int in, off64_t *off_in, int out, off64_t *off_out, size_
         return real.splice(in, off_in, out, off_out, n, flags);
     }
     GR_COUNT(splice);
-    struct gr_call c = {.nr = SYS_splice,
-                        .arg = {in, (long)off_in, out, (long)off_out, (long)n, flags | SPLICE_F_NONBLOCK},
-                        .plain_nr = SYS_splice,
-                        .plain = {in, (long)off_in, out, (long)off_out, (long)n, flags}};
+    struct gr_call c = {
+        .nr = SYS_splice,
+        .arg = {in, (long)off_in, out, (long)off_out, (long)n, flags | SPLICE_F_NONBLOCK},
+        .plain_nr = SYS_splice,
+        .plain = {in, (long)off_in, out, (long)off_out, (long)n, flags}};
     return gr_ret(splice_on(&c, in, out, 2));
 }
 

@@ -39,7 +39,7 @@ static bool is_number(const char *service)
     return service[strspn(service, "0123456789")] == '\0';
 }
 
-/* --- getaddrinfo, getnameinfo ------------------------------------------------------------- */
+/* --- getaddrinfo, getnameinfo --- */
 
 struct addr_query {
     const char *node;
@@ -114,7 +114,7 @@ GR_SHIM int getnameinfo(const struct sockaddr *addr, socklen_t len, char *host, 
     return q.rc;
 }
 
-/* --- gethostby ---------------------------------------------------------------------------- */
+/* --- gethostby --- */
 
 /* One lookup by libc's reentrant functions. Which one: @addr, else @family, else by name alone. */
 struct host_query {

@@ -120,7 +120,7 @@ GR_SHIM pid_t _Fork(void)
     return pid;
 }
 
-/* --- what libc builds on fork, with our own descriptor functions -------------------------- */
+/* --- what libc builds on fork, with our own descriptor functions --- */
 
 static int to_null(void)
 {

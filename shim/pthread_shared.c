@@ -41,7 +41,7 @@ static int pace_until(struct gr_pace *p, clockid_t clock, const struct timespec 
     return gr_pace_wait(p, gr_until(clock, abs), flags);
 }
 
-/* --- which green holds what ------------------------------------------------------------------- */
+/* --- which green holds what --- */
 
 #define N_HOLDS 1024
 
@@ -122,7 +122,7 @@ static void drop_hold(const void *object)
     unlock_holds();
 }
 
-/* --- mutexes ---------------------------------------------------------------------------------- */
+/* --- mutexes --- */
 
 /* Does libc ask who holds @m? */
 static bool has_owner(const pthread_mutex_t *m)
@@ -201,7 +201,7 @@ int gr_shared_mutex_unlock(pthread_mutex_t *m)
     return rc;
 }
 
-/* --- read-write locks, semaphores ------------------------------------------------------------- */
+/* --- read-write locks, semaphores --- */
 
 int gr_shared_rwlock_lock(pthread_rwlock_t *rw, int (*try)(pthread_rwlock_t *), clockid_t clock,
                           const struct timespec *abs)

@@ -9,11 +9,11 @@
 #include <string.h>
 #include <sys/prctl.h>
 
-/* --- creation -------------------------------------------------------------------------------------------------------- */
+/* --- creation --- */
 
 /*
- * The first thread starts the runtime. If that is refused the process goes on with kernel threads, for good, and one line says
- * so: thread-local storage is what everything else rests on.
+ * The first thread starts the runtime. If that is refused the process goes on with kernel threads,
+ * for good, and one line says so: thread-local storage is what everything else rests on.
  */
 static bool start_runtime(void)
 {
@@ -69,11 +69,13 @@ static void read_attr(const pthread_attr_t *attr, struct gr_green_attr *out)
     }
 }
 
-GR_SHIM int pthread_create(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
+GR_SHIM int pthread_create(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(void *),
+                           void *arg)
 {
     struct gr_hub *h = gr_hub_here();
     if (!gr_self && (h || gr_active)) {
-        /* libuv's workers, or a thread of a kernel thread that is not ours: it may wake greens whenever it likes. */
+        /* libuv's workers, or a thread of a kernel thread that is not ours: it may wake greens
+         * whenever it likes. */
         if (!h) {
             gr_hub_foreign();
         }
@@ -95,7 +97,7 @@ GR_SHIM int pthread_create(pthread_t *out, const pthread_attr_t *attr, void *(*f
     return 0;
 }
 
-/* --- end ------------------------------------------------------------------------------------------------------------- */
+/* --- end --- */
 
 static struct green *green_of(pthread_t t)
 {
@@ -138,7 +140,8 @@ GR_SHIM int pthread_timedjoin_np(pthread_t t, void **value, const struct timespe
     return g ? join_until(g, value, CLOCK_REALTIME, abs) : real.pthread_timedjoin_np(t, value, abs);
 }
 
-GR_SHIM int pthread_clockjoin_np(pthread_t t, void **value, clockid_t clock, const struct timespec *abs)
+GR_SHIM int pthread_clockjoin_np(pthread_t t, void **value, clockid_t clock,
+                                 const struct timespec *abs)
 {
     struct green *g = green_of(t);
     if (!g) {
@@ -156,7 +159,8 @@ GR_SHIM int pthread_detach(pthread_t t)
     return g ? gr_ret_pos(gr_green_detach(g)) : real.pthread_detach(t);
 }
 
-/* libc unwinds the stack, running cleanup handlers and destructors, down to the base that green.c or start_main() laid. */
+/* libc unwinds the stack, running cleanup handlers and destructors, down to the base that green.c
+ * or start_main() laid. */
 GR_SHIM void pthread_exit(void *value)
 {
     struct green *g = gr_on_green();
@@ -168,8 +172,8 @@ GR_SHIM void pthread_exit(void *value)
 }
 
 /*
- * main() runs on a base of ours: a main thread that calls pthread_exit() ends as a green does, while the
- * others go on, and the process ends with the last of them.
+ * main() runs on a base of ours: a main thread that calls pthread_exit() ends as a green does,
+ * while the others go on, and the process ends with the last of them.
  */
 static int (*program_main)(int, char **, char **);
 
@@ -192,11 +196,12 @@ static int start_main(int argc, char **argv, char **envp)
 }
 
 GR_SHIM int __libc_start_main(int (*main)(int, char **, char **), int argc, char **argv,
-                              int (*init)(int, char **, char **), void (*fini)(void), void (*rtld_fini)(void),
-                              void *stack_end)
+                              int (*init)(int, char **, char **), void (*fini)(void),
+                              void (*rtld_fini)(void), void *stack_end)
 {
     program_main = main;
-    return real.__libc_start_main(gr_config.enabled ? start_main : main, argc, argv, init, fini, rtld_fini, stack_end);
+    return real.__libc_start_main(gr_config.enabled ? start_main : main, argc, argv, init, fini,
+                                  rtld_fini, stack_end);
 }
 
 /* libc tells a detached thread by a mark of its own. */
@@ -210,7 +215,7 @@ GR_SHIM int pthread_getattr_np(pthread_t t, pthread_attr_t *attr)
     return rc;
 }
 
-/* --- names ----------------------------------------------------------------------------------------------------------- */
+/* --- names --- */
 
 GR_SHIM int pthread_setname_np(pthread_t t, const char *name)
 {
@@ -271,7 +276,7 @@ GR_SHIM int prctl(int option, ...)
     return 0;
 }
 
-/* --- signals to threads ---------------------------------------------------------------------------------------------- */
+/* --- signals to threads --- */
 
 GR_SHIM int pthread_kill(pthread_t t, int sig)
 {
@@ -301,9 +306,10 @@ GR_SHIM int pthread_sigqueue(pthread_t t, int sig, const union sigval val)
     return gr_ret_pos(gr_sig_send(g, sig, &info));
 }
 
-/* --- cancellation ---------------------------------------------------------------------------------------------------- */
+/* --- cancellation --- */
 
-/* A request is kept in the green and acted upon at its next cancellation point; a wait that is one is ended for it. */
+/* A request is kept in the green and acted upon at its next cancellation point; a wait that is one
+ * is ended for it. */
 void gr_cancel_act(void)
 {
     struct green *g = gr_self;

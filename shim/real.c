@@ -1,6 +1,7 @@
 /*
- * The slots of the table: each starts as a stub that finds the real function behind us, keeps it in the slot, and calls on.
- * Nothing has to be initialised before the first call, and a process pays only for what it uses.
+ * The slots of the table: each starts as a stub that finds the real function behind us, keeps it in
+ * the slot, and calls on. Nothing has to be initialised before the first call, and a process pays
+ * only for what it uses.
  */
 #include "shim/symbols.h"
 
@@ -31,11 +32,11 @@ static void resolve(void *slot, const char *name, const char *version)
     __atomic_store_n((void **)slot, find(name, version), __ATOMIC_RELEASE);
 }
 
-#define STUB(ret, name, params, args, version)                                                                         \
-    static ret stub_##name params                                                                                      \
-    {                                                                                                                  \
-        resolve(&real.name, #name, version);                                                                           \
-        return real.name args;                                                                                         \
+#define STUB(ret, name, params, args, version)                                                     \
+    static ret stub_##name params                                                                  \
+    {                                                                                              \
+        resolve(&real.name, #name, version);                                                       \
+        return real.name args;                                                                     \
     }
 
 #define GR_FN(ret, name, params, args, class)       STUB(ret, name, params, args, NULL)

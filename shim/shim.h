@@ -18,18 +18,21 @@ extern uint64_t gr_calls[GR_N_ROWS] __attribute__((visibility("hidden")));
 #define GR_COUNT(name) ((void)gr_calls[GR_ROW_##name]++)
 
 /*
- * The predicate at the top of every body: the calling green, or NULL for whoever must get libc's plain behaviour: a process
- * that has started no thread yet (or runs with GREENSHIM=off), the hub, libuv's workers, foreign threads.
+ * The predicate at the top of every body: the calling green, or NULL for whoever must get libc's
+ * plain behaviour: a process that has started no thread yet (or runs with GREENSHIM=off), the hub,
+ * libuv's workers, foreign threads.
  */
 static inline struct green *gr_on_green(void)
 {
     return gr_self;
 }
 
-/* gr_cancel_act - end the calling green, which was found cancelled in a wait that has been undone. */
+/* gr_cancel_act - end the calling green, which was found cancelled in a wait that has been undone.
+ */
 void gr_cancel_act(void) GR_COLD;
 
-/* libc faces that return -1 and errno: turn 0, a positive result or -errno into that. errno is left alone on success. */
+/* libc faces that return -1 and errno: turn 0, a positive result or -errno into that. errno is left
+ * alone on success. */
 static inline long gr_ret(long rc)
 {
     if (GR_UNLIKELY(rc < 0)) {
@@ -51,7 +54,8 @@ static inline int gr_ret_pos(int rc)
     return rc < 0 ? -rc : 0;
 }
 
-/* A wait ended with @rc; does the call go on? -GR_ERESTART: yes for restartable calls. Others: -EINTR. */
+/* A wait ended with @rc; does the call go on? -GR_ERESTART: yes for restartable calls. Others:
+ * -EINTR. */
 static inline int gr_eintr(int rc)
 {
     return rc == -GR_ERESTART ? -EINTR : rc;

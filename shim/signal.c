@@ -17,7 +17,7 @@ static void bits_set(uint64_t bits, sigset_t *set)
     memcpy(set, &bits, sizeof(bits));
 }
 
-/* --- dispositions ---------------------------------------------------------------------------------------------------- */
+/* --- dispositions --- */
 
 GR_SHIM int sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 {
@@ -55,7 +55,8 @@ GR_SHIM sighandler_t signal(int sig, sighandler_t handler)
 
 GR_SHIM sighandler_t __sysv_signal(int sig, sighandler_t handler)
 {
-    return gr_active ? set_handler(sig, handler, SA_RESETHAND | SA_NODEFER) : real.__sysv_signal(sig, handler);
+    return gr_active ? set_handler(sig, handler, SA_RESETHAND | SA_NODEFER)
+                     : real.__sysv_signal(sig, handler);
 }
 
 GR_SHIM int siginterrupt(int sig, int on)
@@ -110,7 +111,7 @@ GR_SHIM int sigaltstack(const stack_t *ss, stack_t *old)
     return 0;
 }
 
-/* --- masks ----------------------------------------------------------------------------------------------------------- */
+/* --- masks --- */
 
 static int mask_on(int how, const sigset_t *set, sigset_t *old)
 {
@@ -142,7 +143,7 @@ GR_SHIM int sigpending(sigset_t *set)
     return 0;
 }
 
-/* --- waiting --------------------------------------------------------------------------------------------------------- */
+/* --- waiting --- */
 
 static int suspend(const uint64_t *mask)
 {
@@ -182,7 +183,8 @@ GR_SHIM int sigtimedwait(const sigset_t *set, siginfo_t *info, const struct time
     if (timeout && (timeout->tv_sec < 0 || !gr_timespec_ok(timeout))) {
         return (int)gr_ret(-EINVAL);
     }
-    return (int)gr_ret(gr_sig_wait(set_bits(set), info, timeout ? gr_deadline_in(gr_timespec_ns(timeout)) : GR_FOREVER));
+    return (int)gr_ret(gr_sig_wait(set_bits(set), info,
+                                   timeout ? gr_deadline_in(gr_timespec_ns(timeout)) : GR_FOREVER));
 }
 
 GR_SHIM int sigwaitinfo(const sigset_t *set, siginfo_t *info)
@@ -208,11 +210,11 @@ GR_SHIM int sigwait(const sigset_t *set, int *sig)
     return 0;
 }
 
-/* --- jumps ----------------------------------------------------------------------------------------------------------- */
+/* --- jumps --- */
 
 /*
- * libc puts the mask that sigsetjmp() saved back into the kernel by a call of its own. The green's mask must follow, and
- * the kernel get what all greens together want.
+ * libc puts the mask that sigsetjmp() saved back into the kernel by a call of its own. The green's
+ * mask must follow, and the kernel get what all greens together want.
  */
 static void jump_mask(struct __jmp_buf_tag *env)
 {
@@ -240,7 +242,7 @@ GR_SHIM void __longjmp_chk(struct __jmp_buf_tag env[1], int val)
     __builtin_unreachable();
 }
 
-/* --- sending --------------------------------------------------------------------------------------------------------- */
+/* --- sending --- */
 
 GR_SHIM int raise(int sig)
 {
@@ -248,7 +250,8 @@ GR_SHIM int raise(int sig)
     return g ? (int)gr_ret(gr_sig_send(g, sig, NULL)) : real.raise(sig);
 }
 
-/* The carrier's thread id is every green's: a signal that a thread sends to it is meant for itself. */
+/* The carrier's thread id is every green's: a signal that a thread sends to it is meant for itself.
+ */
 GR_SHIM int tgkill(pid_t pid, pid_t tid, int sig)
 {
     struct green *g = gr_on_green();

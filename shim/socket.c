@@ -9,7 +9,7 @@
 /* Flags with which a receive never waits, or waits for something that readiness does not tell. */
 #define RECV_PLAIN (MSG_DONTWAIT | MSG_ERRQUEUE | MSG_OOB)
 
-/* --- making sockets -------------------------------------------------------------------------------------------------- */
+/* --- making sockets --- */
 
 GR_SHIM int socket(int domain, int type, int protocol)
 {
@@ -39,7 +39,8 @@ GR_SHIM int socketpair(int domain, int type, int protocol, int sv[2])
     return rc;
 }
 
-/* Sleepers on the socket are woken by the kernel in ways that epoll does not report for all of them. */
+/* Sleepers on the socket are woken by the kernel in ways that epoll does not report for all of
+ * them. */
 GR_SHIM int shutdown(int fd, int how)
 {
     int rc = real.shutdown(fd, how);
@@ -82,7 +83,7 @@ GR_SHIM int setsockopt(int fd, int level, int name, const void *val, socklen_t l
     return rc;
 }
 
-/* --- accept ---------------------------------------------------------------------------------------------------------- */
+/* --- accept --- */
 
 struct accept_args {
     int fd;
@@ -99,8 +100,9 @@ static void accept_on_worker(void *arg)
 }
 
 /*
- * accept() has no flag for one call. Our own listeners carry a hidden O_NONBLOCK. A listener that other processes
- * have as well must not: there a connection is waited for, and then accepted on a worker, which may find it gone and wait on.
+ * accept() has no flag for one call. Our own listeners carry a hidden O_NONBLOCK. A listener that
+ * other processes have as well must not: there a connection is waited for, and then accepted on a
+ * worker, which may find it gone and wait on.
  */
 static long accept_now(struct gr_fd *f, struct sockaddr *addr, socklen_t *len, int flags)
 {
@@ -123,7 +125,8 @@ static long accept_waiting(struct gr_fd **fp, struct sockaddr *addr, socklen_t *
     if (!gr_fdtable_blocking(f)) {
         return GR_SYS(SYS_accept4, f->fd, addr, len, flags);
     }
-    if (!(f->flags & GR_FD_SHADOW) && gr_native(&rc, SYS_accept4, f->fd, (long)addr, (long)len, flags, 0, 0)) {
+    if (!(f->flags & GR_FD_SHADOW) &&
+        gr_native(&rc, SYS_accept4, f->fd, (long)addr, (long)len, flags, 0, 0)) {
         return rc;
     }
     int64_t deadline = gr_fdtable_deadline(f, GR_IN);
@@ -187,7 +190,7 @@ GR_SHIM int accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
     return accept_on(fd, addr, len, flags);
 }
 
-/* --- connect --------------------------------------------------------------------------------------------------------- */
+/* --- connect --- */
 
 static long connect_result(int fd)
 {
@@ -212,7 +215,8 @@ static long connect_again(int64_t deadline, int64_t *pause)
     return gr_now() >= deadline ? -EAGAIN : 0;
 }
 
-static long connect_wait(struct gr_fd **fp, int64_t deadline, const struct sockaddr *addr, socklen_t len)
+static long connect_wait(struct gr_fd **fp, int64_t deadline, const struct sockaddr *addr,
+                         socklen_t len)
 {
     gr_fd_drained(*fp, GR_OUT);
     for (;;) {
@@ -224,8 +228,8 @@ static long connect_wait(struct gr_fd **fp, int64_t deadline, const struct socka
             return rc == -ETIMEDOUT ? -EINPROGRESS : gr_eintr(rc);
         }
         long result = connect_result((*fp)->fd);
-        /* Settles the attempt in the kernel, which a blocking call would have done: the next one finds the socket
-         * connected (EISCONN), or as new. */
+        /* Settles the attempt in the kernel, which a blocking call would have done: the next one
+         * finds the socket connected (EISCONN), or as new. */
         (void)GR_SYS(SYS_connect, (*fp)->fd, addr, len);
         return result;
     }
@@ -275,7 +279,7 @@ GR_SHIM int connect(int fd, const struct sockaddr *addr, socklen_t len)
     return (int)gr_ret(rc);
 }
 
-/* --- receiving ------------------------------------------------------------------------------------------------------- */
+/* --- receiving --- */
 
 static struct gr_fd *socket_state(int fd)
 {
@@ -308,7 +312,8 @@ static bool is_stream(const struct gr_fd *f)
     int type = 0;
     socklen_t len = sizeof(type);
     return f->kind == GR_KIND_STREAM ||
-           (GR_SYS(SYS_getsockopt, f->fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM);
+           (GR_SYS(SYS_getsockopt, f->fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
+            type == SOCK_STREAM);
 }
 
 /* MSG_WAITALL: one blocking call natively; here, one after the other until all is there. */
@@ -329,13 +334,15 @@ static long receive_all(struct gr_fd **f, char *buf, size_t n, int flags)
     return (long)done;
 }
 
-/* MSG_WAITALL with MSG_PEEK takes nothing off the queue: look again until enough is there, or no more will come. */
+/* MSG_WAITALL with MSG_PEEK takes nothing off the queue: look again until enough is there, or no
+ * more will come. */
 static long peek_all(struct gr_fd **f, const long plain[6])
 {
     long before = -1;
     for (;;) {
         long rc = receive(f, SYS_recvfrom, plain, 3, 0);
-        if (rc <= 0 || rc >= plain[2] || !gr_fdtable_blocking(*f) || ((*f)->ready & GR_HUP && rc == before)) {
+        if (rc <= 0 || rc >= plain[2] || !gr_fdtable_blocking(*f) ||
+            ((*f)->ready & GR_HUP && rc == before)) {
             return rc;
         }
         before = rc;
@@ -348,7 +355,8 @@ static long peek_all(struct gr_fd **f, const long plain[6])
     }
 }
 
-static long recvfrom_on(int fd, void *buf, size_t n, int flags, struct sockaddr *addr, socklen_t *len)
+static long recvfrom_on(int fd, void *buf, size_t n, int flags, struct sockaddr *addr,
+                        socklen_t *len)
 {
     struct gr_fd *f = socket_state(fd);
     long plain[6] = {fd, (long)buf, (long)n, flags, (long)addr, (long)len};
@@ -374,7 +382,8 @@ GR_SHIM ssize_t recv(int fd, void *buf, size_t n, int flags)
     return gr_ret(recvfrom_on(fd, buf, n, flags, NULL, NULL));
 }
 
-GR_SHIM ssize_t recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *addr, socklen_t *len)
+GR_SHIM ssize_t recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *addr,
+                         socklen_t *len)
 {
     if (!gr_on_green()) {
         return real.recvfrom(fd, buf, n, flags, addr, len);
@@ -393,8 +402,8 @@ GR_SHIM ssize_t __recv_chk(int fd, void *buf, size_t n, size_t size, int flags)
     return recv(fd, buf, n, flags);
 }
 
-GR_SHIM ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t size, int flags, struct sockaddr *addr,
-                               socklen_t *len)
+GR_SHIM ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t size, int flags,
+                               struct sockaddr *addr, socklen_t *len)
 {
     if (n > size) {
         __chk_fail();
@@ -459,7 +468,8 @@ static long recvmsg_on(int fd, struct msghdr *msg, int flags)
     }
     long plain[6] = {fd, (long)msg, flags};
     long rc = receive(&f, SYS_recvmsg, plain, 2, 0);
-    if (rc > 0 && f->kind == GR_KIND_STREAM && (size_t)rc < vector_size(msg) && !(flags & MSG_PEEK)) {
+    if (rc > 0 && f->kind == GR_KIND_STREAM && (size_t)rc < vector_size(msg) &&
+        !(flags & MSG_PEEK)) {
         if (flags & MSG_WAITALL) {
             rc = recvmsg_rest(&f, msg, (size_t)rc, flags);
         } else if (!(f->ready & GR_HUP)) {
@@ -483,7 +493,8 @@ GR_SHIM ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 }
 
 /* The timeout is looked at after each message only, as recvmmsg(2) says; it does not end a wait. */
-static long recvmmsg_on(int fd, struct mmsghdr *v, unsigned n, int flags, const struct timespec *timeout)
+static long recvmmsg_on(int fd, struct mmsghdr *v, unsigned n, int flags,
+                        const struct timespec *timeout)
 {
     int64_t deadline = timeout ? gr_deadline_in(gr_timespec_ns(timeout)) : GR_FOREVER;
     int wait = flags & ~(MSG_WAITFORONE);
@@ -519,7 +530,7 @@ GR_SHIM int recvmmsg(int fd, struct mmsghdr *v, unsigned n, int flags, struct ti
     return (int)gr_ret(recvmmsg_on(fd, v, n, flags, timeout));
 }
 
-/* --- sending --------------------------------------------------------------------------------------------------------- */
+/* --- sending --- */
 
 static size_t advance_sendto(struct gr_call *c, size_t n)
 {
@@ -530,7 +541,8 @@ static size_t advance_sendto(struct gr_call *c, size_t n)
     return (size_t)c->plain[2];
 }
 
-static long sendto_on(int fd, const void *buf, size_t n, int flags, const struct sockaddr *addr, socklen_t len)
+static long sendto_on(int fd, const void *buf, size_t n, int flags, const struct sockaddr *addr,
+                      socklen_t len)
 {
     struct gr_fd *f = socket_state(fd);
     if (!f || (flags & MSG_DONTWAIT)) {
@@ -554,7 +566,8 @@ GR_SHIM ssize_t send(int fd, const void *buf, size_t n, int flags)
     return gr_ret(sendto_on(fd, buf, n, flags, NULL, 0));
 }
 
-GR_SHIM ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *addr, socklen_t len)
+GR_SHIM ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *addr,
+                       socklen_t len)
 {
     if (!gr_on_green()) {
         return real.sendto(fd, buf, n, flags, addr, len);
@@ -563,7 +576,8 @@ GR_SHIM ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struc
     return gr_ret(sendto_on(fd, buf, n, flags, addr, len));
 }
 
-/* What is left of a message after @n bytes went: control data and address were taken with the first part. */
+/* What is left of a message after @n bytes went: control data and address were taken with the first
+ * part. */
 static long sendmsg_rest(struct gr_fd **f, const struct msghdr *msg, size_t done, int flags)
 {
     size_t skip = done;

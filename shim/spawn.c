@@ -18,7 +18,7 @@
 
 extern char **environ;
 
-/* --- posix_spawn -------------------------------------------------------------------------- */
+/* --- posix_spawn --- */
 
 static void before_spawn(void)
 {
@@ -79,7 +79,7 @@ static long wait_end(pid_t pid, int *status)
     return rc;
 }
 
-/* --- system ------------------------------------------------------------------------------- */
+/* --- system --- */
 
 /* While any system() runs, SIGINT and SIGQUIT are for the commands. */
 static unsigned n_systems;
@@ -179,7 +179,7 @@ GR_SHIM int system(const char *command)
     return command ? run_command(command) : run_command("exit 0") == 0;
 }
 
-/* --- popen, pclose ------------------------------------------------------------------------ */
+/* --- popen, pclose --- */
 
 struct stream {
     struct gr_list link;

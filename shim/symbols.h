@@ -1,7 +1,9 @@
 /*
- * Expands the table symbols.def: one slot per row (the real function), one number per row (for counters and the audit).
+ * Expands the table symbols.def: one slot per row (the real function), one number per row (for
+ * counters and the audit).
  *
- * A slot starts as a stub that resolves every row and calls on, so it may be called from any constructor.
+ * A slot starts as a stub that resolves every row and calls on, so it may be called from any
+ * constructor.
  */
 #ifndef GR_SHIM_SYMBOLS_H
 #define GR_SHIM_SYMBOLS_H

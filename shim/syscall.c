@@ -22,7 +22,7 @@
 #define FUTEX2_FIRST 454 /* futex_wake, futex_wait, futex_requeue */
 #define FUTEX2_LAST  456
 
-/* --- time, signals ------------------------------------------------------------------------ */
+/* --- time, signals --- */
 
 static long call_sigtimedwait(const struct gr_call *s)
 {
@@ -87,7 +87,7 @@ static bool time_twin(const struct gr_call *s, long *ret)
     }
 }
 
-/* --- processes ---------------------------------------------------------------------------- */
+/* --- processes --- */
 
 /* A child with memory and stack of its own: what is left of fork() when libc is not asked. */
 static long fork_by_number(long nr, const struct gr_call *s)

@@ -7,7 +7,7 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 
-/* --- reading and writing ------------------------------------------------------------------ */
+/* --- reading and writing --- */
 
 static bool io_twin(const struct gr_call *s, long *ret)
 {
@@ -59,7 +59,7 @@ static bool io_twin(const struct gr_call *s, long *ret)
     }
 }
 
-/* --- descriptors -------------------------------------------------------------------------- */
+/* --- descriptors --- */
 
 static bool fd_twin(const struct gr_call *s, long *ret)
 {
@@ -102,7 +102,7 @@ static bool fd_twin(const struct gr_call *s, long *ret)
     }
 }
 
-/* --- waiting for descriptors -------------------------------------------------------------- */
+/* --- waiting for descriptors --- */
 
 /* These three write the time that is left back, unlike their namesakes in libc. */
 static long call_ppoll(const struct gr_call *s)

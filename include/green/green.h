@@ -1,8 +1,9 @@
 /*
  * greenshim - green threads for C.
  *
- * Linking with -lgreenshim turns the pthreads of the program into green threads, and its blocking libc calls into calls that let other
- * green threads run. The functions here are for code that knows of them.
+ * Linking with -lgreenshim turns the pthreads of the program into green threads, and its blocking
+ * libc calls into calls that let other green threads run. The functions here are for code that
+ * knows of them.
  */
 #ifndef GREEN_GREEN_H
 #define GREEN_GREEN_H
@@ -36,9 +37,9 @@ GREEN_API const char *green_version(void);
  * @fn:  runs on a stack of its own; what it returns is kept for green_join()
  * @out: receives a handle that must be given to green_join(), once; untouched on error
  *
- * Returns 0, -EAGAIN (out of memory, or too many green threads), -ENOTSUP (green threads do not work in this process; a line
- * on standard error says why). Does not switch: it runs when the caller waits or yields.
- * Like: gevent.spawn
+ * Returns 0, -EAGAIN (out of memory, or too many green threads), -ENOTSUP (green threads do not
+ * work in this process; a line on standard error says why). Does not switch: it runs when the
+ * caller waits or yields. Like: gevent.spawn
  */
 GREEN_API int green_spawn(void *(*fn)(void *), void *arg, struct green **out);
 
@@ -47,8 +48,8 @@ GREEN_API int green_spawn(void *(*fn)(void *), void *arg, struct green **out);
  * @value_out: receives what its function returned; may be NULL
  * @timeout:   ns, GREEN_FOREVER, or 0 to only look
  *
- * Returns 0, -ETIMEDOUT (then @g is still to be joined), -EDEADLK (a green cannot join itself). Switches if @g still runs.
- * Like: gevent.Greenlet.join
+ * Returns 0, -ETIMEDOUT (then @g is still to be joined), -EDEADLK (a green cannot join itself).
+ * Switches if @g still runs. Like: gevent.Greenlet.join
  */
 GREEN_API int green_join(struct green *g, void **value_out, int64_t timeout);
 
@@ -61,8 +62,8 @@ GREEN_API int green_join(struct green *g, void **value_out, int64_t timeout);
 GREEN_API int green_sleep(int64_t duration);
 
 /*
- * green_current - the calling green; NULL in a process without green threads and on foreign threads. Does not switch.
- * Like: gevent.getcurrent
+ * green_current - the calling green; NULL in a process without green threads and on foreign
+ * threads. Does not switch. Like: gevent.getcurrent
  */
 GREEN_API struct green *green_current(void);
 

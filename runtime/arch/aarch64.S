@@ -3,8 +3,8 @@
  *
  * void gr_ctx_switch(struct gr_ctx *from (x0), const struct gr_ctx *to (x1))
  *   Frame left on the suspended stack, 176 bytes from its stack pointer upwards:
- *     0 x29 x30, 16 x19 x20, 32 x21 x22, 48 x23 x24, 64 x25 x26, 80 x27 x28, 96 d8 d9, 112 d10 d11, 128 d12 d13,
- *     144 d14 d15, 160 fpcr
+ *     0 x29 x30, 16 x19 x20, 32 x21 x22, 48 x23 x24, 64 x25 x26, 80 x27 x28,
+ *     96 d8 d9, 112 d10 d11, 128 d12 d13, 144 d14 d15, 160 fpcr
  *   gr_ctx_resumed is where a suspended context goes on.
  *
  * gr_ctx_entry: first code of a new context: x19 = entry, x20 = argument. The unwinder stops here.

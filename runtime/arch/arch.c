@@ -19,7 +19,8 @@ extern const char gr_arch_syscall_abort[] __attribute__((visibility("hidden")));
 
 #define HWCAP2_FSGSBASE (1UL << 1)
 
-/* May user space write the fs base? Without it (old kernels, valgrind) the switch makes a system call. */
+/* May user space write the fs base? Without it (old kernels, valgrind) the switch makes a system
+ * call. */
 bool gr_arch_fsgsbase __attribute__((visibility("hidden")));
 
 void gr_arch_set_tp(void *tp)

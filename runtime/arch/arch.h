@@ -1,8 +1,8 @@
 /*
  * What depends on the machine: switching stacks and thread pointers, and the abortable system call.
  *
- * Saved over a switch: callee-saved registers, floating-point control words, stack pointer. Not saved: the signal mask (kept per
- * green by core/signal.c) and caller-saved registers.
+ * Saved over a switch: callee-saved registers, floating-point control words, stack pointer. Not
+ * saved: the signal mask (kept per green by core/signal.c) and caller-saved registers.
  */
 #ifndef GR_ARCH_ARCH_H
 #define GR_ARCH_ARCH_H
@@ -17,32 +17,39 @@ struct gr_ctx {
     void *tp; /* its thread pointer */
 };
 
-/* gr_ctx_init - choose how the thread pointer is written on this kernel and CPU. Once, before the first switch. */
+/* gr_ctx_init - choose how the thread pointer is written on this kernel and CPU. Once, before the
+ * first switch. */
 void gr_ctx_init(void);
 
-/* gr_ctx_switch - suspend the caller into @from and resume @to. Returns when somebody switches back. */
+/* gr_ctx_switch - suspend the caller into @from and resume @to. Returns when somebody switches
+ * back. */
 void gr_ctx_switch(struct gr_ctx *from, const struct gr_ctx *to);
 
 /*
- * gr_ctx_make - prepare @ctx so that the first switch to it calls @entry(@arg) on the stack that ends at @top, with
- * thread pointer @tp. @entry must not return. Floating-point modes are the caller's, as POSIX wants for new threads.
+ * gr_ctx_make - prepare @ctx so that the first switch to it calls @entry(@arg) on the stack that
+ * ends at @top, with thread pointer @tp. @entry must not return. Floating-point modes are the
+ * caller's, as POSIX wants for new threads.
  */
 void gr_ctx_make(struct gr_ctx *ctx, void *top, void *tp, void (*entry)(void *), void *arg);
 
 /*
- * gr_arch_syscall - a system call that a signal handler can cut off before it begins or while the kernel would restart it.
- * Returns the kernel's answer, or GR_ABORTED if gr_arch_abort() redirected it: then nothing has been done.
+ * gr_arch_syscall - a system call that a signal handler can cut off before it begins or while the
+ * kernel would restart it. Returns the kernel's answer, or GR_ABORTED if gr_arch_abort() redirected
+ * it: then nothing has been done.
  */
 #define GR_ABORTED (-5000L)
 long gr_arch_syscall(long nr, long a, long b, long c, long d, long e, long f);
 
-/* gr_arch_abort - in a handler, with the interrupted context @ucontext: cut off gr_arch_syscall() if it is in there. */
+/* gr_arch_abort - in a handler, with the interrupted context @ucontext: cut off gr_arch_syscall()
+ * if it is in there. */
 bool gr_arch_abort(void *ucontext);
 
-/* gr_arch_call_on - call @fn(@a, @b, @c) on the stack that ends at @top, and come back to this one. */
+/* gr_arch_call_on - call @fn(@a, @b, @c) on the stack that ends at @top, and come back to this one.
+ */
 void gr_arch_call_on(void *top, uintptr_t fn, long a, void *b, void *c);
 
-/* gr_arch_set_tp - change the thread pointer. Whoever calls must hold no address of a thread-local object. */
+/* gr_arch_set_tp - change the thread pointer. Whoever calls must hold no address of a thread-local
+ * object. */
 void gr_arch_set_tp(void *tp);
 
 /* gr_arch_sp - stack pointer of an interrupted context. */

@@ -4,13 +4,14 @@
  * void gr_ctx_switch(struct gr_ctx *from (rdi), const struct gr_ctx *to (rsi))
  *   Frame left on the suspended stack, from its stack pointer upwards:
  *     0 mxcsr, 4 x87 control word, 8 r15, 16 r14, 24 r13, 32 r12, 40 rbx, 48 rbp, 56 return address
- *   gr_ctx_resumed is where a suspended context goes on; debuggers unwind from (rsp = ctx.sp, rip = gr_ctx_resumed).
+ *   gr_ctx_resumed is where a suspended context goes on; debuggers unwind from
+ *   (rsp = ctx.sp, rip = gr_ctx_resumed).
  *
  * gr_ctx_entry: first code of a new context: r12 = entry, r13 = argument. The unwinder stops here.
  *
- * long gr_arch_syscall(nr, a, b, c, d, e, f): from gr_arch_syscall up to and including the syscall instruction at
- *   gr_arch_syscall_insn nothing has been done yet (or the kernel is about to restart it): a handler may move rip to
- *   gr_arch_syscall_abort.
+ * long gr_arch_syscall(nr, a, b, c, d, e, f): from gr_arch_syscall up to and including the
+ *   instruction at gr_arch_syscall_insn nothing has been done yet (or the kernel is about to
+ *   restart it): a handler may move rip to gr_arch_syscall_abort.
  */
         .text
 
@@ -166,8 +167,8 @@ gr_arch_call_on:
         .size   gr_arch_call_on, . - gr_arch_call_on
 
 /*
- * Where handlers return to. The kernel wants it on x86-64; unwinders and debuggers know a signal frame by exactly these
- * bytes, so there is no CFI here on purpose.
+ * Where handlers return to. The kernel wants it on x86-64; unwinders and debuggers know a signal
+ * frame by exactly these bytes, so there is no CFI here on purpose.
  */
         .globl  gr_arch_sigreturn
         .hidden gr_arch_sigreturn

@@ -21,7 +21,8 @@ static inline int64_t gr_now(void)
 static inline int64_t gr_timespec_ns(const struct timespec *ts)
 {
     int64_t ns;
-    if (__builtin_mul_overflow((int64_t)ts->tv_sec, GR_NSEC, &ns) || __builtin_add_overflow(ns, ts->tv_nsec, &ns)) {
+    if (__builtin_mul_overflow((int64_t)ts->tv_sec, GR_NSEC, &ns) ||
+        __builtin_add_overflow(ns, ts->tv_nsec, &ns)) {
         return ts->tv_sec < 0 ? INT64_MIN : GR_FOREVER;
     }
     return ns;
@@ -48,7 +49,8 @@ static inline int64_t gr_deadline_in(int64_t ns)
     return __builtin_add_overflow(now, ns, &when) ? GR_FOREVER : when;
 }
 
-/* Monotonic deadline for an absolute time @abs on @clock. A past time gives a deadline that has passed. */
+/* Monotonic deadline for an absolute time @abs on @clock. A past time gives a deadline that has
+ * passed. */
 static inline int64_t gr_deadline_at(clockid_t clock, const struct timespec *abs)
 {
     int64_t when = gr_timespec_ns(abs);

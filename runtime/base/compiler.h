@@ -15,10 +15,11 @@
 #define GR_WEAK        __attribute__((weak))
 #define GR_NODISCARD   __attribute__((warn_unused_result))
 
-/* Thread-local words of ours live in the static TLS block, one load away from the thread pointer. */
+/* Thread-local words of ours live in the static TLS block, one load away from the thread pointer.
+ */
 #define GR_TLS __thread __attribute__((tls_model("initial-exec")))
 
-#define GR_CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define GR_CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 #define GR_FITS(ours, theirs)              _Static_assert(sizeof(ours) <= sizeof(theirs), "must fit")
 #define GR_ARRAY_SIZE(a)                   (sizeof(a) / sizeof((a)[0]))
 

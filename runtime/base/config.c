@@ -109,7 +109,8 @@ static const char *look_up(char **envp, const char *var)
     return NULL;
 }
 
-static void load_one(char **envp, const char *var, enum gr_config_type type, long min, long max, long *field)
+static void load_one(char **envp, const char *var, enum gr_config_type type, long min, long max,
+                     long *field)
 {
     const char *text = look_up(envp, var);
     if (text && *text && gr_config_parse(type, text, min, max, field)) {
@@ -119,7 +120,7 @@ static void load_one(char **envp, const char *var, enum gr_config_type type, lon
 
 void gr_config_load(char **envp)
 {
-#define GR_CONFIG(field, var, type, def, min, max, opt, help)                                                          \
+#define GR_CONFIG(field, var, type, def, min, max, opt, help)                                      \
     load_one(envp, var, GR_CONFIG_##type, min, max, &gr_config.field);
 #include "runtime/base/config.def"
 #undef GR_CONFIG

@@ -13,10 +13,12 @@ struct gr_config {
 
 extern struct gr_config gr_config __attribute__((visibility("hidden")));
 
-/* gr_config_parse - value of @text for a setting of @type within [@min, @max] into *@out. 0, or -1: not valid. */
+/* gr_config_parse - value of @text for a setting of @type within [@min, @max] into *@out. 0, or -1:
+ * not valid. */
 int gr_config_parse(enum gr_config_type type, const char *text, long min, long max, long *out);
 
-/* gr_config_load - read the environment @envp. A bad value keeps the default and gets one line on standard error. */
+/* gr_config_load - read the environment @envp. A bad value keeps the default and gets one line on
+ * standard error. */
 void gr_config_load(char **envp);
 
 #endif

@@ -1,4 +1,5 @@
-/* 4-ary min-heap of greens' deadlines; positions are kept in the elements, so removal needs no search. */
+/* 4-ary min-heap of greens' deadlines; positions are kept in the elements, so removal needs no
+ * search. */
 #ifndef GR_BASE_HEAP_H
 #define GR_BASE_HEAP_H
 

@@ -14,8 +14,9 @@ struct gr_list {
 #define GR_LIST_ENTRY(node, type, member) GR_CONTAINER_OF(node, type, member)
 
 /* Walk a list; the current entry may be removed while walking. */
-#define GR_LIST_EACH(head, node, tmp)                                                                                  \
-    for (struct gr_list *node = (head)->next, *tmp = node->next; node != (head); node = tmp, tmp = node->next)
+#define GR_LIST_EACH(head, node, tmp)                                                              \
+    for (struct gr_list *node = (head)->next, *tmp = node->next; node != (head);                   \
+         node = tmp, tmp = node->next)
 
 static inline void gr_list_init(struct gr_list *l)
 {

@@ -1,4 +1,5 @@
-/* System calls without libc: usable before anything is resolved, from handlers, and where a hook must not be re-entered. */
+/* System calls without libc: usable before anything is resolved, from handlers, and where a hook
+ * must not be re-entered. */
 #ifndef GR_BASE_RAWSYS_H
 #define GR_BASE_RAWSYS_H
 
@@ -30,7 +31,10 @@ static inline long gr_syscall6(long nr, long a, long b, long c, long d, long e, 
     register long x3 __asm__("x3") = d;
     register long x4 __asm__("x4") = e;
     register long x5 __asm__("x5") = f;
-    __asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
+    __asm__ volatile("svc #0"
+                     : "+r"(x0)
+                     : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
+                     : "memory");
     return x0;
 #else
 #error "unsupported machine"
@@ -39,8 +43,8 @@ static inline long gr_syscall6(long nr, long a, long b, long c, long d, long e, 
 #endif
 
 /* GR_SYS(nr, up to six arguments) */
-#define GR_SYS(...)                         GR_SYS_(__VA_ARGS__, 0, 0, 0, 0, 0, 0)
-#define GR_SYS_(nr, a, b, c, d, e, f, ...) \
+#define GR_SYS(...) GR_SYS_(__VA_ARGS__, 0, 0, 0, 0, 0, 0)
+#define GR_SYS_(nr, a, b, c, d, e, f, ...)                                                         \
     gr_syscall6((long)(nr), (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 
 #endif

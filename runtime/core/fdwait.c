@@ -27,7 +27,8 @@ static struct gr_fd *new_chunk(size_t i)
         return NULL;
     }
     struct gr_fd *expected = NULL;
-    if (!__atomic_compare_exchange_n(&chunks[i], &expected, c, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+    if (!__atomic_compare_exchange_n(&chunks[i], &expected, c, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_ACQUIRE)) {
         (void)munmap(c, CHUNK_SIZE * sizeof(*c));
         return expected;
     }
@@ -92,11 +93,13 @@ static void wake_link(struct gr_fdlink *l, unsigned revents)
     }
 }
 
-/* An edge: wake every poller, and one exclusive waiter for each direction (all of them when the file has hung up). */
+/* An edge: wake every poller, and one exclusive waiter for each direction (all of them when the
+ * file has hung up). */
 static void wake_links(struct gr_fd *f, unsigned events)
 {
     unsigned left = events & (GR_IN | GR_OUT);
-    GR_LIST_EACH (&f->waiters, n, tmp) {
+    GR_LIST_EACH(&f->waiters, n, tmp)
+    {
         struct gr_fdlink *l = GR_LIST_ENTRY(n, struct gr_fdlink, link);
         if (!(l->events & events) && !(events & GR_HUP)) {
             continue;
@@ -137,7 +140,8 @@ void gr_fd_kick(struct gr_fd *f)
     gr_leave(gr_self);
 }
 
-/* In the hub, before the loop turns: register the descriptors that somebody has begun to wait on. */
+/* In the hub, before the loop turns: register the descriptors that somebody has begun to wait on.
+ */
 void gr_fd_arm_queued(struct gr_hub *h)
 {
     struct gr_fd *f = h->to_arm;
@@ -157,7 +161,8 @@ void gr_fd_arm_queued(struct gr_hub *h)
             f->hub = h;
         }
         if (rc) {
-            /* Not watchable: such files never block, and a closed number answers EBADF. Let the waiters try. */
+            /* Not watchable: such files never block, and a closed number answers EBADF. Let the
+             * waiters try. */
             f->ready = GR_IN | GR_OUT | GR_HUP;
             wake_links(f, GR_IN | GR_OUT | GR_HUP);
         }
@@ -174,10 +179,12 @@ static void queue_arm(struct gr_hub *h, struct gr_fd *f)
     }
 }
 
-static void add_link(struct gr_fdlink *l, struct gr_fd *f, unsigned events, struct gr_waiter *w, bool exclusive)
+static void add_link(struct gr_fdlink *l, struct gr_fd *f, unsigned events, struct gr_waiter *w,
+                     bool exclusive)
 {
     struct gr_hub *h = w->green->hub;
-    *l = (struct gr_fdlink){.f = f, .w = w, .events = events, .exclusive = exclusive, .moved_fd = -1};
+    *l = (struct gr_fdlink){
+        .f = f, .w = w, .events = events, .exclusive = exclusive, .moved_fd = -1};
     gr_enter(w->green);
     gr_list_push_back(&f->waiters, &l->link);
     queue_arm(h, f);
@@ -256,7 +263,8 @@ void gr_fd_pass_on(struct gr_fd *f, unsigned event)
         return;
     }
     gr_enter(gr_self);
-    GR_LIST_EACH (&f->waiters, n, tmp) {
+    GR_LIST_EACH(&f->waiters, n, tmp)
+    {
         struct gr_fdlink *l = GR_LIST_ENTRY(n, struct gr_fdlink, link);
         if (l->exclusive && (l->events & event)) {
             gr_list_remove(&l->link);
@@ -268,12 +276,13 @@ void gr_fd_pass_on(struct gr_fd *f, unsigned event)
 }
 
 /*
- * Natively a call that waits on a descriptor keeps the file behind it, whatever happens to the number: give the waiter
- * the file under a private number.
+ * Natively a call that waits on a descriptor keeps the file behind it, whatever happens to the
+ * number: give the waiter the file under a private number.
  */
 static void move_waiters(struct gr_fd *f)
 {
-    GR_LIST_EACH (&f->waiters, n, tmp) {
+    GR_LIST_EACH(&f->waiters, n, tmp)
+    {
         struct gr_fdlink *l = GR_LIST_ENTRY(n, struct gr_fdlink, link);
         long dup = GR_SYS(SYS_fcntl, f->fd, F_DUPFD_CLOEXEC, GR_PRIVATE_FD);
         if (dup >= 0) {

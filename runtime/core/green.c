@@ -14,9 +14,11 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define HIDDEN_STACK 8192   /* below what the program asked for: our own frames shall not cost it any */
-#define CACHE_HIGH   4096   /* ended greens kept with their whole stacks; of more only the top stays resident */
-#define GREEN_OWNER  (1 << 30)
+#define HIDDEN_STACK                                                                               \
+    8192 /* below what the program asked for: our own frames shall not cost it any */
+#define CACHE_HIGH                                                                                 \
+    4096 /* ended greens kept with their whole stacks; of more only the top stays resident */
+#define GREEN_OWNER (1 << 30)
 
 void (*gr_green_on_exit)(struct green *g);
 
@@ -30,7 +32,7 @@ struct green *gr_green_of(pthread_t t)
     return *(struct green **)((char *)gr_tls_of_pthread((uintptr_t)t) + gr_tls_self_off);
 }
 
-/* --- cache ------------------------------------------------------------------------------------------------------- */
+/* --- cache --- */
 
 static struct gr_list *cache_of(struct gr_hub *h, size_t key)
 {
@@ -45,7 +47,8 @@ static struct gr_list *cache_of(struct gr_hub *h, size_t key)
     return NULL;
 }
 
-/* Size and guard in one number; sizes are page multiples, so the low bits are free for the guard's pages. */
+/* Size and guard in one number; sizes are page multiples, so the low bits are free for the guard's
+ * pages. */
 static size_t cache_key(size_t size, size_t guard)
 {
     return size + (guard / 4096 < 4095 ? guard / 4096 : 4095);
@@ -81,7 +84,7 @@ void gr_green_release(struct green *g)
     gr_list_push_front(cache, &g->link);
 }
 
-/* --- creation ---------------------------------------------------------------------------------------------------- */
+/* --- creation --- */
 
 static struct green *place_green(void *tp)
 {
@@ -120,7 +123,8 @@ static int make_on_slab(size_t size, size_t guard, struct green **out)
     return 0;
 }
 
-/* A green on a stack of the program's: the block at its top, as glibc does; the control block elsewhere. */
+/* A green on a stack of the program's: the block at its top, as glibc does; the control block
+ * elsewhere. */
 static int make_on_user_stack(const struct gr_green_attr *attr, struct green **out)
 {
     struct gr_stack control;
@@ -174,7 +178,8 @@ static int obtain(struct gr_hub *h, const struct gr_green_attr *attr, struct gre
 static void *run(struct green *g)
 {
     __pthread_unwind_buf_t buf;
-    /* The base of the stack: pthread_exit() unwinds to here, as it does to the base of a kernel thread. */
+    /* The base of the stack: pthread_exit() unwinds to here, as it does to the base of a kernel
+     * thread. */
     if (__sigsetjmp_cancel(buf.__cancel_jmp_buf, 0) == 0) {
         __pthread_register_cancel(&buf);
         void *value = g->fn(g->arg);
@@ -192,11 +197,13 @@ static void entry(void *arg)
     gr_green_exit(run(g));
 }
 
-int gr_green_new(const struct gr_green_attr *attr, void *(*fn)(void *), void *arg, struct green **out)
+int gr_green_new(const struct gr_green_attr *attr, void *(*fn)(void *), void *arg,
+                 struct green **out)
 {
     struct gr_hub *h = gr_hub_here();
     struct green *g;
-    if (h->n_greens >= (unsigned long)gr_config.max_greens || gr_heap_reserve(&h->timers, h->n_greens + 1)) {
+    if (h->n_greens >= (unsigned long)gr_config.max_greens ||
+        gr_heap_reserve(&h->timers, h->n_greens + 1)) {
         return -EAGAIN;
     }
     gr_enter(gr_self);
@@ -242,7 +249,7 @@ void gr_green_start(struct green *g)
     gr_leave(gr_self);
 }
 
-/* --- end --------------------------------------------------------------------------------------------------------- */
+/* --- end --- */
 
 /* The last green ends the process, as the last thread does. */
 static void exit_if_last(struct gr_hub *h)
@@ -287,7 +294,7 @@ void gr_green_exit(void *value)
     gr_die("an ended green thread ran again");
 }
 
-/* --- join -------------------------------------------------------------------------------------------------------- */
+/* --- join --- */
 
 static int collect(struct green *g, void **value_out)
 {
@@ -320,7 +327,8 @@ int gr_green_tryjoin(struct green *g, void **value_out)
 int gr_green_join(struct green *g, void **value_out, int64_t deadline)
 {
     struct green *self = gr_self;
-    if (g->state != GR_FREE && g->join != GR_DETACHED && (g == self || (self && g->joining == self))) {
+    if (g->state != GR_FREE && g->join != GR_DETACHED &&
+        (g == self || (self && g->joining == self))) {
         return -EDEADLK;
     }
     int rc = gr_green_tryjoin(g, value_out);

@@ -10,12 +10,12 @@
 #include <signal.h>
 
 enum gr_state {
-    GR_FREE,    /* in the cache, or never used */
-    GR_NEW,     /* made, not started */
-    GR_READY,   /* on a run queue */
+    GR_FREE,  /* in the cache, or never used */
+    GR_NEW,   /* made, not started */
+    GR_READY, /* on a run queue */
     GR_RUNNING,
     GR_PARKED,
-    GR_DONE     /* ended; waits to be joined unless detached */
+    GR_DONE /* ended; waits to be joined unless detached */
 };
 
 enum gr_join_state {
@@ -26,36 +26,37 @@ enum gr_join_state {
 };
 
 /*
- * The control block sits right below the green's static TLS, on the first page of its stack; the block of a green
- * with a caller-supplied stack is allocated separately. Blocks are recycled, never returned to the system.
+ * The control block sits right below the green's static TLS, on the first page of its stack; the
+ * block of a green with a caller-supplied stack is allocated separately. Blocks are recycled, never
+ * returned to the system.
  */
 struct green {
-    struct gr_ctx ctx;            /* stack pointer while switched out; thread pointer */
-    struct gr_hub *hub;           /* who runs it */
-    struct gr_list link;          /* hub's ready queue */
+    struct gr_ctx ctx;   /* stack pointer while switched out; thread pointer */
+    struct gr_hub *hub;  /* who runs it */
+    struct gr_list link; /* hub's ready queue */
     enum gr_state state;
-    uint8_t why;                  /* enum gr_why while parked */
-    bool timed_out;               /* the timer woke it */
+    uint8_t why;    /* enum gr_why while parked */
+    bool timed_out; /* the timer woke it */
     bool is_main;
-    unsigned crit;                /* > 0: inside the runtime; handlers of signals are held back */
-    int32_t heap_index;           /* place in the hub's timer heap, -1: none */
-    const void *why_arg;          /* address or descriptor waited on, for dumps */
+    unsigned crit;       /* > 0: inside the runtime; handlers of signals are held back */
+    int32_t heap_index;  /* place in the hub's timer heap, -1: none */
+    const void *why_arg; /* address or descriptor waited on, for dumps */
 
     _Atomic(struct green *) remote_next; /* hub's list of wakes from elsewhere */
     _Atomic bool remote_queued;
 
-    uint64_t id;                  /* dense, never reused; main is 1 */
-    int owner_id;                 /* gr_owner_id() */
+    uint64_t id;  /* dense, never reused; main is 1 */
+    int owner_id; /* gr_owner_id() */
     void *(*fn)(void *);
     void *arg;
     void *retval;
     enum gr_join_state join;
-    struct gr_waiter *joiner;     /* in join, waits for this one */
-    struct green *joining;        /* whose end this one waits for */
-    struct gr_list all;           /* hub's list of all greens alive */
+    struct gr_waiter *joiner; /* in join, waits for this one */
+    struct green *joining;    /* whose end this one waits for */
+    struct gr_list all;       /* hub's list of all greens alive */
 
     struct gr_stack stack;
-    bool user_stack;              /* stack supplied by the program */
+    bool user_stack; /* stack supplied by the program */
 
     /* Signals (core/signal.c). */
     _Atomic uint64_t sig_pending; /* bit n-1: signal n waits for this green */
@@ -69,53 +70,60 @@ struct green {
     bool cancel_disabled;
     bool cancel_async;
 
-    int budget;                   /* non-blocking successes left before it yields */
-    char name[16];                /* pthread_setname_np */
+    int budget;    /* non-blocking successes left before it yields */
+    char name[16]; /* pthread_setname_np */
 };
 
-/* The green that runs on this thread of control; NULL on the hub, on foreign threads, and before the runtime has started. */
+/* The green that runs on this thread of control; NULL on the hub, on foreign threads, and before
+ * the runtime has started. */
 extern GR_TLS struct green *gr_self __attribute__((visibility("hidden")));
 
-/* libc's base of an unwind, as behind pthread_cleanup_push(): pthread_exit() and cancellation land at the innermost one. */
+/* libc's base of an unwind, as behind pthread_cleanup_push(): pthread_exit() and cancellation land
+ * at the innermost one. */
 extern void __pthread_register_cancel(__pthread_unwind_buf_t *buf);
 extern void __pthread_unregister_cancel(__pthread_unwind_buf_t *buf);
 
 struct gr_green_attr {
-    size_t stack_size;   /* 0: the configured default */
-    void *stack_addr;    /* lowest address of a caller-supplied stack, or NULL */
+    size_t stack_size; /* 0: the configured default */
+    void *stack_addr;  /* lowest address of a caller-supplied stack, or NULL */
     size_t guard_size;
     bool detached;
     bool has_mask;
-    uint64_t mask;       /* signal mask to start with, if @has_mask; else the creator's */
+    uint64_t mask; /* signal mask to start with, if @has_mask; else the creator's */
 };
 
 /*
  * gr_green_new - make a green that will run @fn(@arg); it does not run until gr_green_start().
- * Returns 0 and *@out, or -EAGAIN (memory, configured limit), -EINVAL (stack too small). Does not switch.
+ * Returns 0 and *@out, or -EAGAIN (memory, configured limit), -EINVAL (stack too small). Does not
+ * switch.
  */
-int gr_green_new(const struct gr_green_attr *attr, void *(*fn)(void *), void *arg, struct green **out);
+int gr_green_new(const struct gr_green_attr *attr, void *(*fn)(void *), void *arg,
+                 struct green **out);
 void gr_green_start(struct green *g);
 
 /*
  * gr_green_join - wait for @g to end and release it.
  * @value_out: may be NULL. @deadline: GR_FOREVER for pthread_join.
- * Returns 0, -ESRCH (already joined), -EINVAL (detached, or joined by another), -EDEADLK (self, or each other), -ETIMEDOUT, -EBUSY never.
- * Switches if @g still runs.
+ * Returns 0, -ESRCH (already joined), -EINVAL (detached, or joined by another), -EDEADLK (self, or
+ * each other), -ETIMEDOUT, -EBUSY never. Switches if @g still runs.
  */
 int gr_green_join(struct green *g, void **value_out, int64_t deadline);
 int gr_green_tryjoin(struct green *g, void **value_out);
 int gr_green_detach(struct green *g);
 
-/* gr_green_exit - end the calling green, already unwound, with @value: TLS destructors, keys, release. Does not return. */
+/* gr_green_exit - end the calling green, already unwound, with @value: TLS destructors, keys,
+ * release. Does not return. */
 void gr_green_exit(void *value) GR_NORETURN;
 
-/* gr_green_release - take an ended green back into the cache. Hub or another green only, for the program's stacks. */
+/* gr_green_release - take an ended green back into the cache. Hub or another green only, for the
+ * program's stacks. */
 void gr_green_release(struct green *g);
 
 /* Hook that runs key destructors, set by the shim; called on the ending green. */
 extern void (*gr_green_on_exit)(struct green *g);
 
-/* gr_green_thread - the pthread_t of @g. gr_green_of - the green behind a pthread_t; NULL if it belongs to a foreign thread. */
+/* gr_green_thread - the pthread_t of @g. gr_green_of - the green behind a pthread_t; NULL if it
+ * belongs to a foreign thread. */
 pthread_t gr_green_thread(const struct green *g);
 struct green *gr_green_of(pthread_t t);
 

@@ -268,8 +268,8 @@ struct gr_hub *gr_hub_new(const char **why)
 bool gr_hub_quiet(void)
 {
     struct gr_hub *h = gr_self->hub;
-    return !any_ready(h) && !h->timers.n && !h->n_fd_waits && !h->n_jobs && !h->no_native && !atomic_load(&h->remote) &&
-           !gr_sig_unrouted(h);
+    return !any_ready(h) && !h->timers.n && !h->n_fd_waits && !h->n_jobs && !h->no_native &&
+           !atomic_load(&h->remote) && !gr_sig_unrouted(h);
 }
 
 /* Give up the CPU, but stay ready. */
@@ -290,7 +290,8 @@ void gr_yield(void)
         return;
     }
     struct gr_hub *h = g->hub;
-    if (!any_ready(h) && (gr_hub_quiet() || (++h->since_poll < POLL_EVERY && !atomic_load(&h->remote)))) {
+    if (!any_ready(h) &&
+        (gr_hub_quiet() || (++h->since_poll < POLL_EVERY && !atomic_load(&h->remote)))) {
         return;
     }
     requeue(g);

@@ -1,6 +1,7 @@
 /*
- * The scheduler of one carrier. Greens of a generation run one after the other, switching directly; then the hub, on its own stack
- * and its own TLS, turns the loop once: without blocking if more is ready, else until an event.
+ * The scheduler of one carrier. Greens of a generation run one after the other, switching directly;
+ * then the hub, on its own stack and its own TLS, turns the loop once: without blocking if more is
+ * ready, else until an event.
  */
 #ifndef GR_CORE_HUB_H
 #define GR_CORE_HUB_H
@@ -13,34 +14,34 @@
 #define GR_N_CACHES 16
 
 struct gr_hub {
-    struct gr_ctx ctx;           /* the hub's own stack and TLS */
-    struct gr_hub *next;         /* of the process */
-    struct green *current;       /* running green; NULL while the hub itself runs */
-    struct gr_list run;          /* this generation */
-    struct gr_list ready;        /* the next one */
-    unsigned since_poll;         /* switches since the loop was turned */
-    struct gr_loop *loop;        /* NULL until somebody needs it */
-    struct gr_heap timers;       /* greens by deadline */
-    struct gr_fd *to_arm;        /* descriptors to register before the loop turns */
-    struct gr_job *to_submit;    /* jobs for workers */
+    struct gr_ctx ctx;              /* the hub's own stack and TLS */
+    struct gr_hub *next;            /* of the process */
+    struct green *current;          /* running green; NULL while the hub itself runs */
+    struct gr_list run;             /* this generation */
+    struct gr_list ready;           /* the next one */
+    unsigned since_poll;            /* switches since the loop was turned */
+    struct gr_loop *loop;           /* NULL until somebody needs it */
+    struct gr_heap timers;          /* greens by deadline */
+    struct gr_fd *to_arm;           /* descriptors to register before the loop turns */
+    struct gr_job *to_submit;       /* jobs for workers */
     _Atomic(struct green *) remote; /* wakes from other kernel threads and from signal handlers */
-    _Atomic bool sleeping;       /* the loop may block: a remote wake must write to it */
-    unsigned n_fd_waits;         /* greens and poll links waiting on descriptors */
-    unsigned n_jobs;             /* jobs at workers */
-    unsigned n_greens;           /* alive, main included */
+    _Atomic bool sleeping;          /* the loop may block: a remote wake must write to it */
+    unsigned n_fd_waits;            /* greens and poll links waiting on descriptors */
+    unsigned n_jobs;                /* jobs at workers */
+    unsigned n_greens;              /* alive, main included */
     unsigned n_peak;
-    struct gr_list all;          /* every green alive */
+    struct gr_list all; /* every green alive */
     struct green *main;
-    struct green *zombie;        /* ended green on a stack of the program's, released by the hub */
+    struct green *zombie; /* ended green on a stack of the program's, released by the hub */
     struct gr_list cache[GR_N_CACHES]; /* ended greens for reuse, by stack size */
     size_t cache_key[GR_N_CACHES];
     unsigned n_cached;
-    int tid;                     /* kernel thread id of the carrier */
+    int tid; /* kernel thread id of the carrier */
     struct gr_stack stack;
-    bool no_native;              /* foreign threads may wake greens at any time: never block natively */
+    bool no_native; /* foreign threads may wake greens at any time: never block natively */
     uint64_t switches;
     uint64_t parks[GR_WHY_N];
-    uint64_t native_calls;       /* blocking calls issued natively because nothing else could run */
+    uint64_t native_calls; /* blocking calls issued natively because nothing else could run */
     uint64_t created;
 };
 
@@ -53,12 +54,14 @@ static inline struct gr_hub *gr_hub_here(void)
     return gr_self ? gr_self->hub : gr_hub_self;
 }
 
-/* gr_hub_quiet - nothing but the caller can become runnable: a blocking system call stops nobody. On a green. */
+/* gr_hub_quiet - nothing but the caller can become runnable: a blocking system call stops nobody.
+ * On a green. */
 bool gr_hub_quiet(void);
 
 /*
- * gr_runtime_start - turn the calling thread (the process's only one) into green 1 of a new hub, after the self-check.
- * Returns 0, or -ENOTSUP: the process stays on kernel threads and *@why says the reason.
+ * gr_runtime_start - turn the calling thread (the process's only one) into green 1 of a new hub,
+ * after the self-check. Returns 0, or -ENOTSUP: the process stays on kernel threads and *@why says
+ * the reason.
  */
 int gr_runtime_start(const char **why);
 extern bool gr_active __attribute__((visibility("hidden")));
@@ -66,13 +69,16 @@ extern bool gr_active __attribute__((visibility("hidden")));
 /* gr_runtime_fork_child - first thing in a forked child: only the caller exists. */
 void gr_runtime_fork_child(void);
 
-/* gr_offload - run @fn(@arg) on a worker thread while the calling green waits. errno and h_errno are carried over. */
+/* gr_offload - run @fn(@arg) on a worker thread while the calling green waits. errno and h_errno
+ * are carried over. */
 void gr_offload(void (*fn)(void *), void *arg);
 
-/* gr_hub_foreign - a kernel thread exists that may wake greens at any time: no hub may block outside its loop. */
+/* gr_hub_foreign - a kernel thread exists that may wake greens at any time: no hub may block
+ * outside its loop. */
 void gr_hub_foreign(void);
 
-/* gr_hub_borrow - go on under the thread pointer of @to, as if it were running; call again the other way round to return. */
+/* gr_hub_borrow - go on under the thread pointer of @to, as if it were running; call again the
+ * other way round to return. */
 void gr_hub_borrow(const struct green *from, const struct green *to);
 
 /* Account for one non-blocking success of the caller; yields when its budget is used up. */
@@ -80,9 +86,11 @@ void gr_hub_charge(void);
 
 /* Used by core only. */
 struct gr_hub *gr_hub_new(const char **why);
-void gr_hub_poke(struct gr_hub *h); /* make a sleeping hub look around; any thread, signal handlers too */
-void gr_hub_switch(struct green *from);             /* give up the CPU; the caller has queued or parked itself */
-void gr_hub_ready(struct gr_hub *h, struct green *g); /* put at the end of the ready queue */
+void gr_hub_poke(
+    struct gr_hub *h); /* make a sleeping hub look around; any thread, signal handlers too */
+void gr_hub_switch(
+    struct green *from); /* give up the CPU; the caller has queued or parked itself */
+void gr_hub_ready(struct gr_hub *h, struct green *g);  /* put at the end of the ready queue */
 void gr_hub_remote(struct gr_hub *h, struct green *g); /* ask for a look at @g, from anywhere */
 void gr_hub_timer_add(struct gr_hub *h, struct green *g, int64_t deadline);
 void gr_hub_timer_remove(struct gr_hub *h, struct green *g);

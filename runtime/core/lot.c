@@ -30,7 +30,8 @@ static struct gr_bucket *bucket_of(const void *key)
 
 static void lock_bucket(struct gr_bucket *b)
 {
-    for (unsigned spins = 0; atomic_exchange_explicit(&b->locked, life, memory_order_acquire) == life; spins++) {
+    for (unsigned spins = 0;
+         atomic_exchange_explicit(&b->locked, life, memory_order_acquire) == life; spins++) {
         if (spins > 100) {
             (void)GR_SYS(SYS_sched_yield); /* the holder is a kernel thread that was preempted */
         }
@@ -89,7 +90,8 @@ void gr_lot_take(struct gr_bucket *b, struct gr_waiter *w)
     gr_list_remove(&w->link);
 }
 
-int gr_lot_wait(struct gr_bucket *b, struct gr_waiter *w, int64_t deadline, unsigned flags, enum gr_why why)
+int gr_lot_wait(struct gr_bucket *b, struct gr_waiter *w, int64_t deadline, unsigned flags,
+                enum gr_why why)
 {
     gr_list_push_back(&b->waiters, &w->link);
     gr_lot_unlock(b);
@@ -123,8 +125,8 @@ int gr_lot_wait(struct gr_bucket *b, struct gr_waiter *w, int64_t deadline, unsi
     return gr_park(w, GR_FOREVER, 0, why);
 }
 
-int gr_futex_wait(const uint32_t *addr, uint32_t expected, uint32_t bits, int64_t deadline, unsigned flags,
-                  enum gr_why why)
+int gr_futex_wait(const uint32_t *addr, uint32_t expected, uint32_t bits, int64_t deadline,
+                  unsigned flags, enum gr_why why)
 {
     struct gr_waiter w;
     struct gr_bucket *b = gr_lot_lock(addr);
@@ -166,7 +168,8 @@ int gr_futex_wake(const uint32_t *addr, int n, uint32_t bits)
     gr_list_init(&woken);
     struct gr_bucket *b = gr_lot_lock(addr);
     int found = collect(b, addr, n, bits, &woken);
-    wake_all(&woken); /* under the lock: a waiter that times out now must find itself off every list */
+    wake_all(
+        &woken); /* under the lock: a waiter that times out now must find itself off every list */
     gr_lot_unlock(b);
     return found;
 }
@@ -190,8 +193,8 @@ static void unlock_two(struct gr_bucket *a, struct gr_bucket *b)
     gr_leave(gr_self);
 }
 
-int gr_futex_requeue(const uint32_t *addr, int n_wake, int n_move, const uint32_t *addr2, const uint32_t *check,
-                     int *moved_out)
+int gr_futex_requeue(const uint32_t *addr, int n_wake, int n_move, const uint32_t *addr2,
+                     const uint32_t *check, int *moved_out)
 {
     struct gr_bucket *from = bucket_of(addr);
     struct gr_bucket *to = bucket_of(addr2);
@@ -205,7 +208,8 @@ int gr_futex_requeue(const uint32_t *addr, int n_wake, int n_move, const uint32_
     int found = collect(from, addr, n_wake, GR_FUTEX_ALL, &woken);
     int moved = 0;
     struct gr_waiter *next;
-    for (struct gr_waiter *w = addr == addr2 ? NULL : gr_lot_first(from, addr); w && moved < n_move; w = next) {
+    for (struct gr_waiter *w = addr == addr2 ? NULL : gr_lot_first(from, addr); w && moved < n_move;
+         w = next) {
         next = gr_lot_next(from, w);
         gr_lot_take(from, w);
         __atomic_store_n(&w->key, addr2, __ATOMIC_RELEASE);

@@ -24,8 +24,8 @@ static int park_thread(struct gr_waiter *w, int64_t deadline, unsigned flags)
 {
     struct timespec ts = gr_ns_timespec(deadline == GR_FOREVER ? 0 : deadline);
     while (!atomic_load_explicit(&w->woken, memory_order_acquire)) {
-        long rc = GR_SYS(SYS_futex, &w->woken, FUTEX_WAIT_BITSET_PRIVATE, 0, deadline == GR_FOREVER ? NULL : &ts, 0,
-                         FUTEX_BITSET_MATCH_ANY);
+        long rc = GR_SYS(SYS_futex, &w->woken, FUTEX_WAIT_BITSET_PRIVATE, 0,
+                         deadline == GR_FOREVER ? NULL : &ts, 0, FUTEX_BITSET_MATCH_ANY);
         if (rc == -ETIMEDOUT || (rc == -EINTR && (flags & GR_INTR))) {
             return (int)rc;
         }
@@ -40,7 +40,8 @@ static bool is_woken(const struct gr_waiter *w)
 
 static bool is_cancelled(const struct green *g, unsigned flags)
 {
-    return flags && atomic_load_explicit(&g->cancel_pending, memory_order_relaxed) && !g->cancel_disabled;
+    return flags && atomic_load_explicit(&g->cancel_pending, memory_order_relaxed) &&
+           !g->cancel_disabled;
 }
 
 int gr_park(struct gr_waiter *w, int64_t deadline, unsigned flags, enum gr_why why)
@@ -86,7 +87,8 @@ int gr_park(struct gr_waiter *w, int64_t deadline, unsigned flags, enum gr_why w
         if (g->timed_out) {
             return -ETIMEDOUT;
         }
-        if (GR_UNLIKELY(g->sig_wait & atomic_load_explicit(&g->sig_pending, memory_order_relaxed))) {
+        if (GR_UNLIKELY(g->sig_wait &
+                        atomic_load_explicit(&g->sig_pending, memory_order_relaxed))) {
             return -EINTR; /* what a sigwait waits for */
         }
     }

@@ -1,10 +1,11 @@
 /*
  * The one way to block and the one way to make runnable.
  *
- * A waiter is a record on the stack of whoever waits: a green (then @green is set) or a kernel thread that runs no
- * hub ("foreign": it sleeps in a futex on @woken). Whoever ends the wait calls gr_wake(), from any kernel thread.
- * A waiter belongs to the list it is queued on; the lock of that list decides races: a waiter that was taken off its
- * list by a waker is woken, whatever its deadline says, so an item handed to it is never lost.
+ * A waiter is a record on the stack of whoever waits: a green (then @green is set) or a kernel
+ * thread that runs no hub ("foreign": it sleeps in a futex on @woken). Whoever ends the wait calls
+ * gr_wake(), from any kernel thread. A waiter belongs to the list it is queued on; the lock of that
+ * list decides races: a waiter that was taken off its list by a waker is woken, whatever its
+ * deadline says, so an item handed to it is never lost.
  */
 #ifndef GR_CORE_PARK_H
 #define GR_CORE_PARK_H
@@ -44,20 +45,23 @@ enum gr_why {
 };
 
 struct gr_waiter {
-    struct gr_list link;     /* on a parking-lot bucket, or unused */
-    const void *key;         /* address waited on, for the parking lot */
-    struct green *green;     /* who waits; NULL for a foreign thread */
-    _Atomic uint32_t woken;  /* set once by the waker; futex word of a foreign waiter */
-    uint32_t bits;           /* for the waker's choice: FUTEX bitset, reader or writer, ... */
-    void *arg;               /* for the object's own use (mutex to hand over to, ...) */
+    struct gr_list link;    /* on a parking-lot bucket, or unused */
+    const void *key;        /* address waited on, for the parking lot */
+    struct green *green;    /* who waits; NULL for a foreign thread */
+    _Atomic uint32_t woken; /* set once by the waker; futex word of a foreign waiter */
+    uint32_t bits;          /* for the waker's choice: FUTEX bitset, reader or writer, ... */
+    void *arg;              /* for the object's own use (mutex to hand over to, ...) */
 };
 
 /* Park flags. */
-#define GR_INTR   1u /* a signal handler that ran ends the wait with -EINTR or -GR_ERESTART; a cancellation point */
+#define GR_INTR                                                                                    \
+    1u /* a signal handler that ran ends the wait with -EINTR or -GR_ERESTART; a cancellation      \
+          point */
 #define GR_CANCEL 2u /* a cancellation point */
 
 /*
- * gr_waiter_init - prepare @w for one wait of the calling thread or green; @key may be NULL. Never switches.
+ * gr_waiter_init - prepare @w for one wait of the calling thread or green; @key may be NULL. Never
+ * switches.
  */
 void gr_waiter_init(struct gr_waiter *w, const void *key);
 
@@ -67,28 +71,32 @@ void gr_waiter_init(struct gr_waiter *w, const void *key);
  * @deadline: absolute monotonic ns, GR_FOREVER allowed; never returns -ETIMEDOUT before it
  * @why:      what it waits for
  *
- * Returns 0 when woken, -ETIMEDOUT, at a cancellation point -ECANCELED, with GR_INTR -EINTR when a handler is due. On a
- * result other than 0 the caller must take @w off its list under that list's lock, and treat the wait as woken if somebody
- * else already did; after -EINTR it then calls gr_sig_interrupted(), whose result is that of the wait.
- * Switches: yes on a green; blocks the kernel thread on a foreign one. errno is preserved.
+ * Returns 0 when woken, -ETIMEDOUT, at a cancellation point -ECANCELED, with GR_INTR -EINTR when a
+ * handler is due. On a result other than 0 the caller must take @w off its list under that list's
+ * lock, and treat the wait as woken if somebody else already did; after -EINTR it then calls
+ * gr_sig_interrupted(), whose result is that of the wait. Switches: yes on a green; blocks the
+ * kernel thread on a foreign one. errno is preserved.
  */
 int gr_park(struct gr_waiter *w, int64_t deadline, unsigned flags, enum gr_why why);
 
 /*
- * gr_wake - end the wait of @w. The caller has taken @w off its list; @w must not be touched afterwards.
- * Any kernel thread, hub included; not from signal handlers. Never switches.
+ * gr_wake - end the wait of @w. The caller has taken @w off its list; @w must not be touched
+ * afterwards. Any kernel thread, hub included; not from signal handlers. Never switches.
  */
 void gr_wake(struct gr_waiter *w);
 
 /*
- * gr_yield - let every other ready green run once, and give the hub its turn now and then. On a foreign thread: sched_yield.
+ * gr_yield - let every other ready green run once, and give the hub its turn now and then. On a
+ * foreign thread: sched_yield.
  */
 void gr_yield(void);
 
-/* gr_sleep_until - park with no waker. Returns 0 at the deadline, -EINTR or -GR_ERESTART with GR_INTR. */
+/* gr_sleep_until - park with no waker. Returns 0 at the deadline, -EINTR or -GR_ERESTART with
+ * GR_INTR. */
 int gr_sleep_until(int64_t deadline, unsigned flags);
 
-/* gr_owner_id - number that identifies the caller as an owner: a positive int, unique among greens and kernel threads. */
+/* gr_owner_id - number that identifies the caller as an owner: a positive int, unique among greens
+ * and kernel threads. */
 int gr_owner_id(void);
 
 #endif

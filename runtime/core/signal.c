@@ -1,12 +1,14 @@
 /*
  * Signals. The kernel sees one thread; programs see many.
  *
- * The kernel's mask of the carrier is kept at the intersection of all greens' masks, so that a signal that any green would take
- * is delivered. Greens mostly share a few masks: those are counted (struct maskset).
+ * The kernel's mask of the carrier is kept at the intersection of all greens' masks, so that a
+ * signal that any green would take is delivered. Greens mostly share a few masks: those are counted
+ * (struct maskset).
  *
- * on_signal() is the kernel-level handler of every signal the program handles. It runs on whatever stack was current, so it
- * touches runtime structures only by lock-free means: it runs the program's handler at once when the green on
- * this stack is the one to take it and is outside the runtime, else it records the signal and asks the hub for a look.
+ * on_signal() is the kernel-level handler of every signal the program handles. It runs on whatever
+ * stack was current, so it touches runtime structures only by lock-free means: it runs the
+ * program's handler at once when the green on this stack is the one to take it and is outside the
+ * runtime, else it records the signal and asks the hub for a look.
  */
 #include "runtime/core/signal.h"
 
@@ -68,15 +70,17 @@ static struct {
     unsigned users;
 } masks[N_MASKS];
 static int n_masks;
-static unsigned other_masks; /* greens whose mask found no room: they block nothing as far as the kernel goes */
+static unsigned
+    other_masks; /* greens whose mask found no room: they block nothing as far as the kernel goes */
 static uint64_t kernel_mask;
 
 /* Never blocked, or libc's own (SIGCANCEL, SIGSETXID). */
 #define ALWAYS_OPEN (gr_sigbit(SIGKILL) | gr_sigbit(SIGSTOP) | 3ULL << 31)
 
-/* --- masks -------------------------------------------------------------------------------------------------------- */
+/* --- masks --- */
 
-/* One green more or less (@by) has @mask. Returns whether a mask came into use or went out of it. */
+/* One green more or less (@by) has @mask. Returns whether a mask came into use or went out of it.
+ */
 static bool count_mask(uint64_t mask, int by)
 {
     int room = -1;
@@ -155,7 +159,7 @@ void gr_sig_green_end(struct green *g)
     }
 }
 
-/* --- running handlers ----------------------------------------------------------------------------------------------- */
+/* --- running handlers --- */
 
 static void call(uintptr_t handler, int sig, siginfo_t *info, void *uc)
 {
@@ -166,22 +170,27 @@ bool gr_sig_on_altstack(const struct green *g)
 {
     const char *sp = __builtin_frame_address(0);
     const char *low = g->sig_altstack.ss_sp;
-    return !(g->sig_altstack.ss_flags & SS_DISABLE) && sp >= low && sp < low + g->sig_altstack.ss_size;
+    return !(g->sig_altstack.ss_flags & SS_DISABLE) && sp >= low &&
+           sp < low + g->sig_altstack.ss_size;
 }
 
-/* On the green's alternate stack if the handler asks for it; the kernel knows nothing of that stack. */
-static void call_on_green(const struct green *g, const struct kernel_action *act, int sig, siginfo_t *info, void *uc)
+/* On the green's alternate stack if the handler asks for it; the kernel knows nothing of that
+ * stack. */
+static void call_on_green(const struct green *g, const struct kernel_action *act, int sig,
+                          siginfo_t *info, void *uc)
 {
-    if ((act->flags & SA_ONSTACK) && !(g->sig_altstack.ss_flags & SS_DISABLE) && !gr_sig_on_altstack(g)) {
-        gr_arch_call_on((char *)g->sig_altstack.ss_sp + g->sig_altstack.ss_size, act->handler, sig, info, uc);
+    if ((act->flags & SA_ONSTACK) && !(g->sig_altstack.ss_flags & SS_DISABLE) &&
+        !gr_sig_on_altstack(g)) {
+        gr_arch_call_on((char *)g->sig_altstack.ss_sp + g->sig_altstack.ss_size, act->handler, sig,
+                        info, uc);
         return;
     }
     call(act->handler, sig, info, uc);
 }
 
 /*
- * Run the program's handler for @sig on the calling green. @uc is the interrupted context, or NULL when the signal was held
- * back; the mask that is in force afterwards goes into it.
+ * Run the program's handler for @sig on the calling green. @uc is the interrupted context, or NULL
+ * when the signal was held back; the mask that is in force afterwards goes into it.
  */
 static void run_handler(struct green *g, int sig, siginfo_t *info, ucontext_t *uc)
 {
@@ -197,7 +206,8 @@ static void run_handler(struct green *g, int sig, siginfo_t *info, ucontext_t *u
         (void)getcontext(&own);
     }
     if (act.handler == DFL) {
-        (void)GR_SYS(SYS_tgkill, getpid(), g->hub->tid, sig); /* reset meanwhile: the default action */
+        (void)GR_SYS(SYS_tgkill, getpid(), g->hub->tid,
+                     sig); /* reset meanwhile: the default action */
     } else if (act.handler != IGN) {
         call_on_green(g, &act, sig, info, uc ? uc : &own);
     }
@@ -209,7 +219,8 @@ static struct queued *oldest(const struct green *g, uint64_t set)
     struct queued *best = NULL;
     for (int i = 0; i < N_QUEUED; i++) {
         int sig = atomic_load(&queue[i].sig);
-        if (sig > 0 && queue[i].to == g && (set & gr_sigbit(sig)) && (!best || queue[i].order < best->order)) {
+        if (sig > 0 && queue[i].to == g && (set & gr_sigbit(sig)) &&
+            (!best || queue[i].order < best->order)) {
             best = &queue[i];
         }
     }
@@ -270,7 +281,7 @@ void gr_sig_leave_slow(struct green *g)
     (void)gr_sig_check();
 }
 
-/* --- arrival -------------------------------------------------------------------------------------------------------- */
+/* --- arrival --- */
 
 static void enqueue(struct green *to, int sig, const siginfo_t *info)
 {
@@ -298,7 +309,8 @@ static void give(struct gr_hub *h, struct green *g, int sig, const siginfo_t *in
 
 static bool wants(const struct green *g, int sig)
 {
-    return g->state != GR_DONE && g->state != GR_FREE && (!(g->sig_mask & gr_sigbit(sig)) || (g->sig_wait & gr_sigbit(sig)));
+    return g->state != GR_DONE && g->state != GR_FREE &&
+           (!(g->sig_mask & gr_sigbit(sig)) || (g->sig_wait & gr_sigbit(sig)));
 }
 
 /* Find takers for signals that came when the list of greens could not be walked. In the hub. */
@@ -338,14 +350,16 @@ bool gr_sig_unrouted(const struct gr_hub *h)
 /* Raised by the kernel for what the running code did. */
 static bool is_fault(int sig, const siginfo_t *info)
 {
-    return info->si_code > 0 && (sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE || sig == SIGILL || sig == SIGTRAP);
+    return info->si_code > 0 &&
+           (sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE || sig == SIGILL || sig == SIGTRAP);
 }
 
 static GR_COLD void report_overflow(struct green *g, const siginfo_t *info)
 {
     if (g && !g->is_main && gr_stack_guard_hit(&g->stack, info->si_addr)) {
         gr_log("stack overflow in green thread %llu (%s), stack of %zu KiB; see --stack-size",
-               (unsigned long long)g->id, g->name[0] ? g->name : "unnamed", (g->stack.size - g->stack.guard) / 1024);
+               (unsigned long long)g->id, g->name[0] ? g->name : "unnamed",
+               (g->stack.size - g->stack.guard) / 1024);
     }
 }
 
@@ -361,7 +375,8 @@ static void on_fault(struct green *g, int sig, siginfo_t *info, ucontext_t *uc)
         report_overflow(g, info);
     }
     if (actions[sig].handler <= IGN) {
-        default_action(sig); /* the instruction is tried again, and the process ends as it would have */
+        default_action(
+            sig); /* the instruction is tried again, and the process ends as it would have */
         return;
     }
     if (g) {
@@ -390,11 +405,16 @@ static void on_signal(int sig, siginfo_t *info, void *context)
         errno = saved;
         return;
     }
-    /* Programs count on Linux' preference for the main thread. A thread that signals itself gets it itself. */
+    /* Programs count on Linux' preference for the main thread. A thread that signals itself gets it
+     * itself. */
     bool to_self = info->si_code == SI_TKILL && g;
-    struct green *target = to_self ? g : wants(h->main, sig) ? h->main : g && wants(g, sig) ? g : NULL;
+    struct green *target = to_self               ? g
+                           : wants(h->main, sig) ? h->main
+                           : g && wants(g, sig)  ? g
+                                                 : NULL;
     if (target && target == g && g->crit == 0 && !(g->sig_mask & gr_sigbit(sig))) {
-        /* The kernel has blocked the handler's set already; from now on our own books say what is blocked. */
+        /* The kernel has blocked the handler's set already; from now on our own books say what is
+         * blocked. */
         kernel_mask |= actions[sig].mask | gr_sigbit(sig);
         run_handler(g, sig, info, uc);
         *(uint64_t *)&uc->uc_sigmask = kernel_mask;
@@ -410,7 +430,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
     errno = saved;
 }
 
-/* --- dispositions ----------------------------------------------------------------------------------------------------- */
+/* --- dispositions --- */
 
 static bool is_handler(const struct kernel_action *a)
 {
@@ -441,7 +461,8 @@ static void start_altstack(struct gr_hub *h)
     if (GR_SYS(SYS_sigaltstack, NULL, &old) == 0) {
         h->main->sig_altstack = old;
     }
-    void *p = mmap(NULL, ALT_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *p = mmap(NULL, ALT_STACK, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p != MAP_FAILED) {
         stack_t ours = {.ss_sp = p, .ss_size = ALT_STACK};
         (void)GR_SYS(SYS_sigaltstack, &ours, NULL);
@@ -471,7 +492,8 @@ void gr_sig_start(void)
 
 int gr_sig_action(int sig, const struct sigaction *act, struct sigaction *old)
 {
-    if (sig < 1 || sig >= N_SIG || sig == 32 || sig == 33 || (act && (sig == SIGKILL || sig == SIGSTOP))) {
+    if (sig < 1 || sig >= N_SIG || sig == 32 || sig == 33 ||
+        (act && (sig == SIGKILL || sig == SIGSTOP))) {
         return -EINVAL;
     }
     struct kernel_action before = actions[sig];
@@ -501,7 +523,7 @@ int gr_sig_action(int sig, const struct sigaction *act, struct sigaction *old)
     return 0;
 }
 
-/* --- masks, as the program sees them ------------------------------------------------------------------------------- */
+/* --- masks, as the program sees them --- */
 
 /* Signals that nobody took may be taken now. */
 static void mask_opened(struct green *g)
@@ -580,7 +602,7 @@ void gr_sig_conceal(void)
     set_kernel_mask(intersection());
 }
 
-/* --- sending and waiting -------------------------------------------------------------------------------------------- */
+/* --- sending and waiting --- */
 
 int gr_sig_send(struct green *g, int sig, const siginfo_t *info)
 {
@@ -614,7 +636,8 @@ uint64_t gr_sig_pending_set(void)
 {
     uint64_t kernel = 0;
     (void)GR_SYS(SYS_rt_sigpending, &kernel, MASK_SIZE);
-    return (kernel | atomic_load(&gr_self->sig_pending) | atomic_load(&unrouted)) & gr_self->sig_mask;
+    return (kernel | atomic_load(&gr_self->sig_pending) | atomic_load(&unrouted)) &
+           gr_self->sig_mask;
 }
 
 /* Signals the kernel holds because every green blocks them. */
@@ -685,7 +708,7 @@ int gr_sig_wait(uint64_t set, siginfo_t *info, int64_t deadline)
     return rc;
 }
 
-/* --- fork, native calls ----------------------------------------------------------------------------------------------- */
+/* --- fork, native calls --- */
 
 void gr_sig_fork_child(void)
 {

@@ -1,7 +1,8 @@
 /*
- * Stacks carved from slabs: large mappings that hold many stacks of one size side by side, so that a million stacks are a few
- * mappings. Guards are MADV_GUARD_INSTALL where the kernel has it: page-table marks, which do not split the mapping. Elsewhere
- * they are PROT_NONE pages, two mappings each, as many as the kernel's limit on mappings allows.
+ * Stacks carved from slabs: large mappings that hold many stacks of one size side by side, so that
+ * a million stacks are a few mappings. Guards are MADV_GUARD_INSTALL where the kernel has it:
+ * page-table marks, which do not split the mapping. Elsewhere they are PROT_NONE pages, two
+ * mappings each, as many as the kernel's limit on mappings allows.
  */
 #include "runtime/core/stack.h"
 
@@ -26,10 +27,11 @@
 #define GUARDS_BY_PROT 16000 /* leaves half of vm.max_map_count's default to the program */
 
 /* Stacks of one size and guard. */
-struct class {
+struct class
+{
     size_t size;
     size_t guard;
-    char *next;       /* carve here, downwards from nothing: next unused stack of the current slab */
+    char *next; /* carve here, downwards from nothing: next unused stack of the current slab */
     char *end;
     size_t slab_size; /* of the next slab; grows */
     struct free_stack *free;
@@ -62,7 +64,8 @@ static struct class *class_of(size_t size, size_t guard)
 
 static char *map(size_t size)
 {
-    char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    char *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
     if (p == MAP_FAILED) {
         return NULL;
     }

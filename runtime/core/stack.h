@@ -9,9 +9,9 @@
 #define GR_STACK_LIMIT (1UL << 46)
 
 struct gr_stack {
-    char *base;        /* lowest address, guard included */
-    size_t size;       /* bytes from base to top, guard included */
-    size_t guard;      /* bytes of guard at the low end, 0: none */
+    char *base;   /* lowest address, guard included */
+    size_t size;  /* bytes from base to top, guard included */
+    size_t guard; /* bytes of guard at the low end, 0: none */
 };
 
 /*

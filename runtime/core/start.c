@@ -1,9 +1,10 @@
 /*
- * From a single-threaded process to one whose threads are greens, and what is left of it in a forked child.
+ * From a single-threaded process to one whose threads are greens, and what is left of it in a
+ * forked child.
  *
- * Before the runtime is started nothing is changed: the process runs natively. It starts when the first thread is asked for; then
- * a trial green proves, from the inside, that thread-local storage made by us behaves. If anything is
- * not as expected the process stays on kernel threads.
+ * Before the runtime is started nothing is changed: the process runs natively. It starts when the
+ * first thread is asked for; then a trial green proves, from the inside, that thread-local storage
+ * made by us behaves. If anything is not as expected the process stays on kernel threads.
  */
 #include "runtime/base/config.h"
 #include "runtime/base/log.h"
@@ -24,7 +25,7 @@ bool gr_active;
 
 extern char __libc_single_threaded GR_WEAK;
 
-/* --- the trial green ------------------------------------------------------------------------------------------------ */
+/* --- the trial green --- */
 
 struct trial {
     int *main_errno;
@@ -44,7 +45,8 @@ static bool stack_bounds_right(const struct trial *t)
     if (pthread_getattr_np(pthread_self(), &attr)) {
         return false;
     }
-    bool ok = pthread_attr_getstack(&attr, &low, &size) == 0 && &here >= (char *)low && &here < (char *)low + size &&
+    bool ok = pthread_attr_getstack(&attr, &low, &size) == 0 && &here >= (char *)low &&
+              &here < (char *)low + size &&
               (char *)low + size == t->green->stack.base + t->green->stack.size;
     (void)pthread_attr_destroy(&attr);
     return ok;
@@ -66,7 +68,8 @@ static const char *check_from_inside(const struct trial *t)
     if (&errno == t->main_errno) {
         return "errno is not its own";
     }
-    if ((uintptr_t)pthread_self() == t->main_thread || (uintptr_t)pthread_self() != gr_tls_pthread(gr_arch_tp())) {
+    if ((uintptr_t)pthread_self() == t->main_thread ||
+        (uintptr_t)pthread_self() != gr_tls_pthread(gr_arch_tp())) {
         return "its identity is not its own";
     }
     if (errno != 0 || trial_tls != 42) {
@@ -96,7 +99,8 @@ static void *trial_body(void *arg)
         t->bad = "its variables did not survive a switch";
     }
     gr_self->retval = t;
-    pthread_exit(t); /* no cleanup handler on the way: its unwinding is the business of the program's own runtime */
+    pthread_exit(t); /* no cleanup handler on the way: its unwinding is the business of the
+                        program's own runtime */
 }
 
 /* Twice: the second time on the same block, which must look new. */
@@ -123,7 +127,7 @@ static const char *try_green(void)
     return NULL;
 }
 
-/* --- start ---------------------------------------------------------------------------------------------------------- */
+/* --- start --- */
 
 /* Kernel threads that exist already may wake greens at any time. */
 static bool has_other_threads(void)

@@ -1,11 +1,12 @@
 /*
  * Thread descriptors and static TLS made by copying the main thread's and relocating it.
  *
- * Layout facts come from glibc's own table for debuggers (_thread_db_*) and from looking for words that can only be one thing;
- * every one is checked twice, and gr_tls_init() refuses on any disagreement.
+ * Layout facts come from glibc's own table for debuggers (_thread_db_*) and from looking for words
+ * that can only be one thing; every one is checked twice, and gr_tls_init() refuses on any
+ * disagreement.
  *
- * x86-64:  [static TLS ............][descriptor .....]      aarch64:  [descriptor .....][dtv, private][static TLS ....]
- *                                   ^ thread pointer                                   ^ thread pointer
+ * x86-64:  [static TLS ............][descriptor .....]      aarch64:  [descriptor .....][dtv,
+ * private][static TLS ....] ^ thread pointer                                   ^ thread pointer
  */
 #include "runtime/core/tls.h"
 
@@ -58,12 +59,13 @@ static struct {
     size_t pthread_size; /* of the descriptor */
     size_t static_size;  /* of static TLS, the part of it that the loader counts */
     size_t align;
-    size_t total;        /* bytes of a whole block, alignment slack included */
-    ptrdiff_t tid, list, specific, cancel, stackblock, first_tsd, robust; /* offsets in the descriptor */
-    ptrdiff_t libc_tls;  /* libc's own static TLS, from the thread pointer */
+    size_t total; /* bytes of a whole block, alignment slack included */
+    ptrdiff_t tid, list, specific, cancel, stackblock, first_tsd,
+        robust;         /* offsets in the descriptor */
+    ptrdiff_t libc_tls; /* libc's own static TLS, from the thread pointer */
     size_t libc_tls_size;
-    char *anchor;        /* descriptor that new ones are linked after */
-    char *pristine;      /* thread pointer of a block that never runs: the loader keeps it up to date */
+    char *anchor;   /* descriptor that new ones are linked after */
+    char *pristine; /* thread pointer of a block that never runs: the loader keeps it up to date */
     bool snapshot_taken;
     int snapshot_tid;
     uintptr_t main_desc;
@@ -97,7 +99,8 @@ void *gr_tls_of_pthread(uintptr_t t)
 
 static int *multiple_threads(char *desc)
 {
-    /* x86-64: tcbhead_t {tcb, dtv, self, multiple_threads}; elsewhere the first word of the descriptor. */
+    /* x86-64: tcbhead_t {tcb, dtv, self, multiple_threads}; elsewhere the first word of the
+     * descriptor. */
     return (int *)(desc + (DESC_BELOW_TP ? 0 : 3 * sizeof(void *)));
 }
 
@@ -111,10 +114,12 @@ static struct gr_list_node *list_node(char *desc)
     return (struct gr_list_node *)(desc + T.list);
 }
 
-/* Pointers to blocks of pthread keys in the descriptor; the first one points into the descriptor itself. */
+/* Pointers to blocks of pthread keys in the descriptor; the first one points into the descriptor
+ * itself. */
 static unsigned n_tsd_blocks(void)
 {
-    return _thread_db_pthread_specific.bits / (8 * sizeof(void *)) * _thread_db_pthread_specific.count;
+    return _thread_db_pthread_specific.bits / (8 * sizeof(void *)) *
+           _thread_db_pthread_specific.count;
 }
 
 static void **tsd_block(char *desc, unsigned i)
@@ -129,7 +134,8 @@ static uintptr_t *word_at(const void *base, ptrdiff_t offset)
 
 void gr_tls_snapshot(void)
 {
-    if (!&_thread_db_sizeof_pthread || _thread_db_sizeof_pthread > SNAPSHOT_MAX || T.snapshot_taken) {
+    if (!&_thread_db_sizeof_pthread || _thread_db_sizeof_pthread > SNAPSHOT_MAX ||
+        T.snapshot_taken) {
         return;
     }
     T.pthread_size = _thread_db_sizeof_pthread;
@@ -141,7 +147,8 @@ void gr_tls_snapshot(void)
     T.snapshot_taken = true;
 }
 
-/* The only word of the snapshot equal to @value, as an offset; -1 if there is none or more than one. */
+/* The only word of the snapshot equal to @value, as an offset; -1 if there is none or more than
+ * one. */
 static ptrdiff_t find_word(uintptr_t value)
 {
     ptrdiff_t found = -1;
@@ -186,8 +193,8 @@ static const char *find_robust_head(void)
 static const char *find_fields(void)
 {
     if (!&_thread_db_pthread_tid || !&_thread_db_pthread_list || !&_thread_db_pthread_specific ||
-        !&_thread_db_pthread_cancelhandling || !_dl_allocate_tls || !_dl_deallocate_tls || !_dl_get_tls_static_info ||
-        !__call_tls_dtors || !&__libc_stack_end) {
+        !&_thread_db_pthread_cancelhandling || !_dl_allocate_tls || !_dl_deallocate_tls ||
+        !_dl_get_tls_static_info || !__call_tls_dtors || !&__libc_stack_end) {
         return "this C library lacks what is needed (glibc 2.34 or later)";
     }
     T.list = _thread_db_pthread_list.offset;
@@ -195,7 +202,8 @@ static const char *find_fields(void)
     T.cancel = _thread_db_pthread_cancelhandling.offset;
     size_t limit = T.pthread_size - sizeof(void *);
     size_t end_of_specific = (size_t)T.specific + n_tsd_blocks() * sizeof(void *);
-    if ((size_t)T.list > limit || !n_tsd_blocks() || end_of_specific > T.pthread_size || (size_t)T.cancel > limit) {
+    if ((size_t)T.list > limit || !n_tsd_blocks() || end_of_specific > T.pthread_size ||
+        (size_t)T.cancel > limit) {
         return "the debugger's table does not fit the thread descriptor";
     }
     const char *why = find_tid();
@@ -307,7 +315,7 @@ static void set_rseq_unregistered(char *tp)
 {
     if (&__rseq_offset) {
         uint32_t *area = (uint32_t *)(tp + __rseq_offset);
-        area[0] = 0;           /* cpu_id_start */
+        area[0] = 0;            /* cpu_id_start */
         area[1] = (uint32_t)-1; /* cpu_id: not registered, ask the kernel */
     }
 }
@@ -315,7 +323,8 @@ static void set_rseq_unregistered(char *tp)
 void *gr_tls_make(void *top, void *stack, size_t stack_size, size_t guard)
 {
     char *end = (char *)top;
-    char *tp = (char *)gr_align_down((uintptr_t)(end - (DESC_BELOW_TP ? T.static_size : T.pthread_size)), T.align);
+    char *tp = (char *)gr_align_down(
+        (uintptr_t)(end - (DESC_BELOW_TP ? T.static_size : T.pthread_size)), T.align);
     char *desc = desc_of(tp);
     memcpy(desc, T.snapshot, T.pthread_size);
     ptrdiff_t delta = desc - (char *)T.main_desc;
@@ -375,12 +384,14 @@ static void free_dynamic_tls(void *tp)
     }
 }
 
-/* The kernel looks after the carrier's list alone, so this is ours to do: tell who waits that the owner has died. */
+/* The kernel looks after the carrier's list alone, so this is ours to do: tell who waits that the
+ * owner has died. */
 void gr_tls_release_robust(void *tp)
 {
     struct robust_list_head *head = (struct robust_list_head *)(desc_of(tp) + T.robust);
     uint32_t tid = (uint32_t) * (int *)(desc_of(tp) + T.tid);
-    uintptr_t at = (uintptr_t)head->list.next & ~1UL; /* the low bit marks priority-inheriting ones */
+    uintptr_t at =
+        (uintptr_t)head->list.next & ~1UL; /* the low bit marks priority-inheriting ones */
     for (int i = 0; at != (uintptr_t)head && i < ROBUST_LIST_LIMIT; i++) {
         uintptr_t next = (uintptr_t)((struct robust_list *)at)->next & ~1UL;
         uint32_t *word = (uint32_t *)(at + (uintptr_t)head->futex_offset);
@@ -425,7 +436,8 @@ void gr_tls_clear_keys(void *tp, unsigned n_keys)
     }
 }
 
-/* libc's own block is not copied from the pristine one (malloc's and the resolver's state live on): reset what shows. */
+/* libc's own block is not copied from the pristine one (malloc's and the resolver's state live on):
+ * reset what shows. */
 void gr_tls_enter(void)
 {
     (void)uselocale(LC_GLOBAL_LOCALE);
@@ -443,8 +455,8 @@ void gr_tls_exit_dtors(void)
 }
 
 /*
- * Which words of libc's TLS does malloc use? Those that change when a thread mallocs for the first time. With one
- * arena allowed the probe does not leave an arena of its own behind.
+ * Which words of libc's TLS does malloc use? Those that change when a thread mallocs for the first
+ * time. With one arena allowed the probe does not leave an arena of its own behind.
  */
 int gr_tls_probe_malloc(void *tp)
 {

@@ -1,9 +1,11 @@
 /*
- * Thread-local storage of a green: its own glibc thread descriptor and static TLS block, so that errno, __thread,
- * thread_local, locale, pthread keys and everything else that hangs off the thread pointer belong to the green.
+ * Thread-local storage of a green: its own glibc thread descriptor and static TLS block, so that
+ * errno, __thread, thread_local, locale, pthread keys and everything else that hangs off the thread
+ * pointer belong to the green.
  *
- * Made by copying a snapshot of the main thread's descriptor and relocating the words that point into it. What must be known
- * of glibc's private layout is found at run time and cross-checked; nothing is assumed.
+ * Made by copying a snapshot of the main thread's descriptor and relocating the words that point
+ * into it. What must be known of glibc's private layout is found at run time and cross-checked;
+ * nothing is assumed.
  */
 #ifndef GR_CORE_TLS_H
 #define GR_CORE_TLS_H
@@ -14,7 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* gr_tls_snapshot - remember the main thread's descriptor; as early as possible, while it is clean. */
+/* gr_tls_snapshot - remember the main thread's descriptor; as early as possible, while it is clean.
+ */
 void gr_tls_snapshot(void);
 
 /* gr_tls_init - discover and cross-check the layout. 0, or -ENOTSUP with the reason in *@why. */
@@ -33,7 +36,8 @@ void *gr_tls_make(void *top, void *stack, size_t stack_size, size_t guard);
 /* gr_tls_floor - lowest byte used by the block of @tp: the stack begins below. */
 void *gr_tls_floor(void *tp);
 
-/* gr_tls_reset - make the block of an ended green as new. Called on the green that ends or by whoever reuses it. */
+/* gr_tls_reset - make the block of an ended green as new. Called on the green that ends or by
+ * whoever reuses it. */
 void gr_tls_reset(void *tp);
 
 /* gr_tls_destroy - release what the block owns outside its storage. */
@@ -42,26 +46,31 @@ void gr_tls_destroy(void *tp);
 /* gr_tls_enter - first steps on a new thread of control, on the green itself. */
 void gr_tls_enter(void);
 
-/* gr_tls_release_robust - the owner of @tp ends: mark the robust mutexes it still holds (EOWNERDEAD). */
+/* gr_tls_release_robust - the owner of @tp ends: mark the robust mutexes it still holds
+ * (EOWNERDEAD). */
 void gr_tls_release_robust(void *tp);
 
 /* gr_tls_exit_dtors - run the C++ thread_local destructors of the calling green. */
 void gr_tls_exit_dtors(void);
 
-/* gr_tls_clear_keys - forget all pthread_setspecific() values of the block. @n_keys: keys ever created in the process. */
+/* gr_tls_clear_keys - forget all pthread_setspecific() values of the block. @n_keys: keys ever
+ * created in the process. */
 void gr_tls_clear_keys(void *tp, unsigned n_keys);
 
 /* pthread_t and thread pointer of a block. */
 uintptr_t gr_tls_pthread(const void *tp);
 void *gr_tls_of_pthread(uintptr_t t);
 
-/* Words of malloc's that belong to the carrier: copied from the block switched out to the one switched in. */
+/* Words of malloc's that belong to the carrier: copied from the block switched out to the one
+ * switched in. */
 extern ptrdiff_t gr_tls_malloc_words[2] __attribute__((visibility("hidden")));
 extern int gr_tls_n_malloc_words __attribute__((visibility("hidden")));
 int gr_tls_probe_malloc(void *tp); /* on a fresh block that is current: find those words */
 
-/* gr_tls_swap_pthread_* - make a descriptor look like the carrier's for libc calls that broadcast to all threads. */
-extern ptrdiff_t gr_tls_self_off __attribute__((visibility("hidden"))); /* of gr_self from the thread pointer */
+/* gr_tls_swap_pthread_* - make a descriptor look like the carrier's for libc calls that broadcast
+ * to all threads. */
+extern ptrdiff_t gr_tls_self_off
+    __attribute__((visibility("hidden"))); /* of gr_self from the thread pointer */
 
 /* gr_tls_fork_child - the carrier of the child is the calling green: forget the others. */
 void gr_tls_fork_child(void);

@@ -1,12 +1,14 @@
 /*
  * libuv as the event machinery.
  *
- * Each descriptor number has one uv_poll_t for life. uv_poll_init() would set O_NONBLOCK on the description, which other
- * processes may share, so it is given a descriptor of our own; the real number is put into the handle's watcher before each start, and
- * EPOLLET into its event mask. These are public fields of libuv's header. EPOLLET must be cleared again before a stop, or
- * libuv keeps the watcher.
+ * Each descriptor number has one uv_poll_t for life. uv_poll_init() would set O_NONBLOCK on the
+ * description, which other processes may share, so it is given a descriptor of our own; the real
+ * number is put into the handle's watcher before each start, and EPOLLET into its event mask. These
+ * are public fields of libuv's header. EPOLLET must be cleared again before a stop, or libuv keeps
+ * the watcher.
  *
- * Wakes from elsewhere and timers each have a descriptor in the same set, edge-triggered and never read.
+ * Wakes from elsewhere and timers each have a descriptor in the same set, edge-triggered and never
+ * read.
  */
 #include "runtime/loop/loop.h"
 
@@ -29,8 +31,8 @@
 #define TIMER_SLACK 50000
 
 /*
- * Descriptors of ours must not take the low numbers that a program counts on. libuv cannot be told where to put
- * its own, so while a loop is made, every free number below this one is occupied.
+ * Descriptors of ours must not take the low numbers that a program counts on. libuv cannot be told
+ * where to put its own, so while a loop is made, every free number below this one is occupied.
  */
 #define HIGH_FD   1000
 #define N_HIGH_FD 24
@@ -38,16 +40,17 @@
 struct gr_loop {
     uv_loop_t uv;
     gr_loop_fd_cb on_fd;
-    int dummy_fd;        /* what uv_poll_init() is shown */
-    int wake_fd;         /* eventfd */
+    int dummy_fd; /* what uv_poll_init() is shown */
+    int wake_fd;  /* eventfd */
     int timer_fd;
-    int64_t timer_at;    /* when timer_fd expires, GR_FOREVER: not armed */
+    int64_t timer_at; /* when timer_fd expires, GR_FOREVER: not armed */
     uv_poll_t wake;
     uv_poll_t timer;
 };
 
 _Static_assert(sizeof(uv_poll_t) <= GR_LOOP_FD_SIZE, "libuv's poll handle must fit");
-_Static_assert(sizeof(uv_work_t) <= sizeof(((struct gr_job *)0)->uv), "libuv's work request must fit");
+_Static_assert(sizeof(uv_work_t) <= sizeof(((struct gr_job *)0)->uv),
+               "libuv's work request must fit");
 
 /* Numbers of our own descriptors, as a bit set from own_base on. */
 static int own_base;
@@ -122,7 +125,8 @@ static uint32_t open_set(int base)
     return set;
 }
 
-/* Run open_fds() with all numbers below the base occupied, and note which numbers have become ours. */
+/* Run open_fds() with all numbers below the base occupied, and note which numbers have become ours.
+ */
 static int init(struct gr_loop *l)
 {
     uint64_t filled[HIGH_FD / 64 + 1] = {0};
@@ -222,12 +226,13 @@ static void unqueue(uv_poll_t *p)
 }
 
 /*
- * libuv aborts the process when epoll refuses a descriptor (a regular file, a number closed behind our back), so the
- * registration is made here and libuv told that it has been.
+ * libuv aborts the process when epoll refuses a descriptor (a regular file, a number closed behind
+ * our back), so the registration is made here and libuv told that it has been.
  */
 int gr_loop_arm(struct gr_loop *l, struct gr_loop_fd *w, int fd)
 {
-    struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET, .data.fd = fd};
+    struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET,
+                             .data.fd = fd};
     uv_poll_t *p = poll_of(w);
     int rc = start_edge(p, fd, UV_READABLE | UV_WRITABLE | UV_DISCONNECT | UV_PRIORITIZED, on_poll);
     if (rc) {
@@ -251,7 +256,8 @@ void gr_loop_disarm(struct gr_loop_fd *w)
     stop_edge(poll_of(w));
 }
 
-/* An expiry that comes too early costs a turn of the loop; one that is set anew costs a system call. */
+/* An expiry that comes too early costs a turn of the loop; one that is set anew costs a system
+ * call. */
 static void set_timer(struct gr_loop *l, int64_t deadline)
 {
     int64_t at = deadline > GR_FOREVER - TIMER_SLACK ? deadline : deadline + TIMER_SLACK;

@@ -35,7 +35,8 @@ int green_spawn(void *(*fn)(void *), void *arg, struct green **out)
 
 int green_join(struct green *g, void **value_out, int64_t timeout)
 {
-    return gr_green_join(g, value_out, timeout == GREEN_FOREVER ? GR_FOREVER : gr_deadline_in(timeout));
+    return gr_green_join(g, value_out,
+                         timeout == GREEN_FOREVER ? GR_FOREVER : gr_deadline_in(timeout));
 }
 
 int green_sleep(int64_t duration)

@@ -68,7 +68,7 @@ void gr_child_fork_child(void)
     atomic_store(&any_locked, false);
 }
 
-/* --- pidfds ------------------------------------------------------------------------------- */
+/* --- pidfds --- */
 
 /* A pidfd on a number that is out of the program's way, or -errno. */
 static int open_pidfd(pid_t pid)
@@ -139,7 +139,7 @@ static int park_pid(struct gr_child_wait *cw)
     return rc;
 }
 
-/* --- any child ---------------------------------------------------------------------------- */
+/* --- any child --- */
 
 /* One wait for any child: the pidfds of all it is for. */
 struct family {

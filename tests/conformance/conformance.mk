@@ -19,6 +19,8 @@ CONF_FLAGS := -O2 -g -Wall -Wextra -Werror -Wno-restrict -Wno-infinite-recursion
 conf_extra = $$(sed -n 's,^/\* BUILD: \(.*\) \*/$$,\1,p' $<)
 conf_link = $(B)/tests/lib/testlib.o $(conf_extra) -L$(@D) -Wl,-rpath,'$$ORIGIN'
 
+conf_needs := $(B)/tests/lib/testlib.o tests/lib/testlib.h
+
 .PHONY: conformance-programs
 conformance-programs: $(conf_progs) $(conf_libs)
 
@@ -32,12 +34,12 @@ $(conf_libs): $(B)/%.so: %.c
 	$(call say,CC)
 	$(Q)$(CC) -std=gnu11 $(CONF_FLAGS) -fPIC -shared -o $@ $< $(conf_extra)
 
-$(B)/tests/conformance/%: tests/conformance/%.c $(B)/tests/lib/testlib.o tests/lib/testlib.h | $(conf_libs)
+$(B)/tests/conformance/%: tests/conformance/%.c $(conf_needs) | $(conf_libs)
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) -std=gnu11 $(CONF_FLAGS) -o $@ $< $(conf_link)
 
-$(B)/tests/conformance/%: tests/conformance/%.cc $(B)/tests/lib/testlib.o tests/lib/testlib.h | $(conf_libs)
+$(B)/tests/conformance/%: tests/conformance/%.cc $(conf_needs) | $(conf_libs)
 	@mkdir -p $(@D)
 	$(call say,CXX)
 	$(Q)$(CXX) -std=gnu++20 $(CONF_FLAGS) -o $@ $< $(conf_link)

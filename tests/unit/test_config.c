@@ -156,8 +156,12 @@ Test(config, empty_variable_is_as_none)
 Test(config, names_that_only_begin_alike_are_not_ours)
 {
     struct gr_config before = gr_config;
-    char *vars[] = {"GREENSHIM_STATSX=1", "XGREENSHIM_STATS=1", "GREENSHIM_STAT=1",
-                    "GREENSHIM_STATS",    "STATS=1",            NULL};
+    char *vars[] = {"GREENSHIM_STATSX=1",
+                    "XGREENSHIM_STATS=1",
+                    "GREENSHIM_STAT=1",
+                    "GREENSHIM_STATS",
+                    "STATS=1",
+                    NULL};
     cr_assert_str_eq(load(vars), "");
     cr_assert_arr_eq(&gr_config, &before, sizeof(before));
 }

@@ -93,7 +93,8 @@ Test(list, entries_may_be_removed_during_a_walk)
 {
     int seen = 0;
     push(&head, 0, 6);
-    GR_LIST_EACH (&head, n, tmp) {
+    GR_LIST_EACH(&head, n, tmp)
+    {
         cr_assert_eq(value_of(n), seen++);
         if (seen % 2) {
             gr_list_remove(n);

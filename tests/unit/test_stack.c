@@ -192,7 +192,7 @@ Test(stack, more_sizes_than_any_table_has_room_for_work)
 
 Test(stack, impossible_size_is_eagain_and_leaves_errno_alone)
 {
-    static const size_t sizes[] = {SIZE_MAX,        SIZE_MAX - 4096, SIZE_MAX / 2,
+    static const size_t sizes[] = {SIZE_MAX,         SIZE_MAX - 4096, SIZE_MAX / 2,
                                    SIZE_MAX / 4 + 1, (size_t)1 << 60, (size_t)1 << 48};
     struct gr_stack s;
     bool fresh;
