@@ -20,7 +20,7 @@
 #define GR_TLS __thread __attribute__((tls_model("initial-exec")))
 
 #define GR_CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
-#define GR_FITS(ours, theirs)              _Static_assert(sizeof(ours) <= sizeof(theirs), "must fit")
+#define GR_FITS(a, b)                      _Static_assert(sizeof(a) <= sizeof(b), "must fit")
 #define GR_ARRAY_SIZE(a)                   (sizeof(a) / sizeof((a)[0]))
 
 static inline uintptr_t gr_align_up(uintptr_t n, uintptr_t align)

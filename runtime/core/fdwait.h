@@ -19,11 +19,9 @@
 #define GR_HUP 4u /* error, hang-up or half-close seen: short reads no longer mean drained */
 
 struct gr_fd {
-    struct gr_loop_fd watch; /* the loop's handle, valid with @has_watch */
-    struct gr_list waiters;  /* gr_fdlink, FIFO */
-    struct gr_hub *hub;      /* whose loop watches it */
-    struct gr_fd *arm_next;
-    uint32_t life; /* entries of another life (before a fork) are reset on first use */
+    /* Touched by every call on the descriptor: the first cache line. */
+    struct gr_list waiters; /* gr_fdlink, FIFO */
+    uint32_t life;          /* entries of another life (before a fork) are reset on first use */
     int32_t fd;
     uint8_t ready; /* GR_IN | GR_OUT | GR_HUP */
     bool has_watch;
@@ -38,8 +36,12 @@ struct gr_fd {
     uint32_t birth;      /* in which life of the process it was made; 0: it came from elsewhere */
     uint32_t epoch;      /* flags and timeouts are right while this equals the table's epoch */
     int64_t rcv_timeout; /* SO_RCVTIMEO, SO_SNDTIMEO in ns, 0: none */
+
     int64_t snd_timeout;
-};
+    struct gr_hub *hub; /* whose loop watches it */
+    struct gr_fd *arm_next;
+    struct gr_loop_fd watch; /* the loop's handle, valid with @has_watch */
+} __attribute__((aligned(64)));
 
 /* Private duplicates of descriptors get numbers from here on. */
 #define GR_PRIVATE_FD 1024

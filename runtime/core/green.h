@@ -31,16 +31,24 @@ enum gr_join_state {
  * returned to the system.
  */
 struct green {
+    /* Touched by every wait and switch: two cache lines. */
     struct gr_ctx ctx;   /* stack pointer while switched out; thread pointer */
     struct gr_hub *hub;  /* who runs it */
     struct gr_list link; /* hub's ready queue */
     enum gr_state state;
-    uint8_t why;    /* enum gr_why while parked */
-    bool timed_out; /* the timer woke it */
+    unsigned crit;                /* > 0: inside the runtime; handlers of signals are held back */
+    _Atomic uint64_t sig_pending; /* bit n-1: signal n waits for this green */
+    uint64_t sig_mask;            /* blocked, as the program sees it */
+    uint64_t sig_wait;            /* set of a sigwait in progress */
+    const void *why_arg;          /* address or descriptor waited on, for dumps */
+    int32_t heap_index;           /* place in the hub's timer heap, -1: none */
+    int budget;                   /* non-blocking successes left before it yields */
+    uint8_t why;                  /* enum gr_why while parked */
+    bool timed_out;               /* the timer woke it */
     bool is_main;
-    unsigned crit;       /* > 0: inside the runtime; handlers of signals are held back */
-    int32_t heap_index;  /* place in the hub's timer heap, -1: none */
-    const void *why_arg; /* address or descriptor waited on, for dumps */
+    _Atomic bool cancel_pending; /* cancellation (POSIX) */
+    bool cancel_disabled;
+    bool cancel_async;
 
     _Atomic(struct green *) remote_next; /* hub's list of wakes from elsewhere */
     _Atomic bool remote_queued;
@@ -58,19 +66,8 @@ struct green {
     struct gr_stack stack;
     bool user_stack; /* stack supplied by the program */
 
-    /* Signals (core/signal.c). */
-    _Atomic uint64_t sig_pending; /* bit n-1: signal n waits for this green */
-    uint64_t sig_mask;            /* blocked, as the program sees it */
-    uint64_t sig_wait;            /* set of a sigwait in progress */
-    uint64_t sig_ran;             /* handlers run so far */
+    uint64_t sig_ran; /* handlers run so far */
     stack_t sig_altstack;
-
-    /* Cancellation (POSIX). */
-    _Atomic bool cancel_pending;
-    bool cancel_disabled;
-    bool cancel_async;
-
-    int budget;    /* non-blocking successes left before it yields */
     char name[16]; /* pthread_setname_np */
 };
 

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
+#include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -358,8 +358,12 @@ static void handle(int sig, void (*fn)(int, siginfo_t *, void *), int flags)
 
 static void ring_repeatedly(void)
 {
-    struct itimerval soon = {.it_value = {.tv_usec = 20000}, .it_interval = {.tv_usec = 20000}};
-    cr_assert_eq(setitimer(ITIMER_REAL, &soon, NULL), 0);
+    struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGVTALRM};
+    struct itimerspec soon = {.it_value = {.tv_nsec = 20000000},
+                              .it_interval = {.tv_nsec = 20000000}};
+    timer_t t;
+    cr_assert_eq(timer_create(CLOCK_MONOTONIC, &ev, &t), 0);
+    cr_assert_eq(timer_settime(t, 0, &soon, NULL), 0);
 }
 
 Test(arch, handler_cuts_off_a_call_that_the_kernel_would_restart)
@@ -367,7 +371,7 @@ Test(arch, handler_cuts_off_a_call_that_the_kernel_would_restart)
     int p[2];
     char c;
     cr_assert_eq(pipe(p), 0);
-    handle(SIGALRM, abort_call, SA_RESTART);
+    handle(SIGVTALRM, abort_call, SA_RESTART);
     ring_repeatedly();
     cr_assert_eq(gr_arch_syscall(SYS_read, p[0], (long)&c, 1, 0, 0, 0), GR_ABORTED);
     cr_assert(aborted);
@@ -378,7 +382,7 @@ Test(arch, call_that_ended_already_is_not_cut_off)
     int p[2];
     char c;
     cr_assert_eq(pipe(p), 0);
-    handle(SIGALRM, abort_call, 0);
+    handle(SIGVTALRM, abort_call, 0);
     ring_repeatedly();
     long rc = gr_arch_syscall(SYS_read, p[0], (long)&c, 1, 0, 0, 0);
     cr_assert(aborted ? rc == GR_ABORTED : rc == -EINTR, "%ld", rc);

@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
+#include <time.h>
 
 TestSuite(signal, .init = start, .timeout = 60);
 
@@ -74,7 +74,8 @@ static void *wait_interruptibly(void *arg)
 {
     gr_waiter_init(&gate, NULL);
     block((uint64_t)(uintptr_t)arg);
-    return (void *)(intptr_t)gr_park(&gate, GR_FOREVER, GR_INTR, GR_WHY_SLEEP);
+    int rc = gr_park(&gate, GR_FOREVER, GR_INTR, GR_WHY_SLEEP);
+    return (void *)(intptr_t)(rc == -EINTR ? gr_sig_interrupted(gr_self) : rc);
 }
 
 static void *wait_stubbornly(void *arg)
@@ -210,7 +211,8 @@ Test(signal, wake_wins_over_a_signal)
     direct(g, SIGUSR1);
     gr_wake(&gate);
     cr_assert_eq((intptr_t)join(g), 0);
-    cr_assert_eq(n_ran, 1);
+    cr_assert_eq(n_ran, 1, "it must run before the green ends");
+    cr_assert_eq(ran_on[0], g);
 }
 
 Test(signal, directed_at_oneself_runs_at_once)
@@ -367,15 +369,26 @@ Test(signal, process_signal_waits_for_the_first_to_unblock_it)
     cr_assert_eq((intptr_t)join(g), 0);
 }
 
+/* Let SIGVTALRM be sent to the process in @us microseconds, and then every @interval. */
+static timer_t ring_every(int us, int interval)
+{
+    struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGVTALRM};
+    struct itimerspec its = {.it_value = gr_ns_timespec(us * 1000),
+                             .it_interval = gr_ns_timespec(interval * 1000)};
+    timer_t t;
+    cr_assert_eq(timer_create(CLOCK_MONOTONIC, &ev, &t), 0);
+    cr_assert_eq(timer_settime(t, 0, &its, NULL), 0);
+    return t;
+}
+
 static void ring(int ms)
 {
-    struct itimerval soon = {.it_value = {.tv_usec = ms * 1000}};
-    cr_assert_eq(setitimer(ITIMER_REAL, &soon, NULL), 0);
+    (void)ring_every(ms * 1000, 0);
 }
 
 Test(signal, process_signal_interrupts_main_in_a_sleeping_hub)
 {
-    handle(SIGALRM, 0);
+    handle(SIGVTALRM, 0);
     ring(20);
     cr_assert_eq(gr_sleep_until(GR_FOREVER, GR_INTR), -EINTR);
     cr_assert_eq(n_ran, 1);
@@ -383,8 +396,8 @@ Test(signal, process_signal_interrupts_main_in_a_sleeping_hub)
 
 Test(signal, process_signal_wakes_a_green_in_a_sleeping_hub)
 {
-    handle(SIGALRM, 0);
-    block(BIT(SIGALRM));
+    handle(SIGVTALRM, 0);
+    block(BIT(SIGVTALRM));
     struct gr_green_attr attr = {.has_mask = true};
     struct green *g;
     cr_assert_eq(gr_green_new(&attr, wait_interruptibly, NULL, &g), 0);
@@ -525,7 +538,7 @@ static void wake_gate(int sig, siginfo_t *info, void *uc)
 
 Test(signal, handler_may_wake_others)
 {
-    handle_with(SIGALRM, wake_gate, 0, 0);
+    handle_with(SIGVTALRM, wake_gate, 0, 0);
     struct green *g = parked(wait_stubbornly, 0);
     ring(20);
     cr_assert_eq((intptr_t)join(g), 0);
@@ -693,7 +706,7 @@ Test(signal, native_call_is_interrupted_by_a_handler)
     int p[2];
     long rc = 0;
     cr_assert_eq(pipe(p), 0);
-    handle(SIGALRM, 0);
+    handle(SIGVTALRM, 0);
     ring(20);
     cr_assert(native_read(p[0], &rc));
     cr_assert_eq(rc, -EINTR);
@@ -705,9 +718,9 @@ Test(signal, native_call_is_left_when_a_signal_goes_to_another_green)
     int p[2];
     long rc;
     cr_assert_eq(pipe(p), 0);
-    handle(SIGALRM, SA_RESTART);
+    handle(SIGVTALRM, SA_RESTART);
     struct green *g = parked(wait_interruptibly, 0);
-    block(BIT(SIGALRM));
+    block(BIT(SIGVTALRM));
     ring(20);
     cr_assert(!native_read(p[0], &rc));
     cr_assert_eq((intptr_t)join(g), -GR_ERESTART);
@@ -719,7 +732,7 @@ Test(signal, native_call_is_left_when_its_handler_wakes_another_green)
     int p[2];
     long rc;
     cr_assert_eq(pipe(p), 0);
-    handle_with(SIGALRM, wake_gate, SA_RESTART, 0);
+    handle_with(SIGVTALRM, wake_gate, SA_RESTART, 0);
     struct green *g = parked(wait_stubbornly, 0);
     ring(20);
     cr_assert(!native_read(p[0], &rc));
@@ -783,20 +796,19 @@ static void count_only(int sig, siginfo_t *info, void *uc)
 Test(signal, stream_of_signals_disturbs_no_switch)
 {
     struct green *g[5];
-    struct itimerval often = {.it_value = {.tv_usec = 100}, .it_interval = {.tv_usec = 100}};
-    handle_with(SIGALRM, count_only, SA_RESTART, 0);
+    handle_with(SIGVTALRM, count_only, SA_RESTART, 0);
     for (int i = 0; i < 5; i++) {
         g[i] = spawn(work_on, NULL);
     }
-    cr_assert_eq(setitimer(ITIMER_REAL, &often, NULL), 0);
+    timer_t t = ring_every(100, 100);
     while (n_ran < 500) {
         gr_yield();
     }
-    cr_assert_eq(setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL), 0);
+    cr_assert_eq(timer_delete(t), 0);
     stop = true;
     for (int i = 0; i < 5; i++) {
         join(g[i]);
     }
     cr_assert_eq(gr_self->crit, 0);
-    cr_assert_eq(my_mask() & BIT(SIGALRM), 0);
+    cr_assert_eq(my_mask() & BIT(SIGVTALRM), 0);
 }

@@ -189,8 +189,8 @@ Test(tls, stack_bounds_are_those_of_the_green)
 /* --- pthread keys ------------------------------------------------------------------------------
  */
 
-#define N_KEYS 100 /* more than fit the descriptor: the others are in blocks that libc allocates   \
-                    */
+/* More than fit the descriptor: the others are in blocks that libc allocates. */
+#define N_KEYS 100
 
 static pthread_key_t keys[N_KEYS];
 
