@@ -269,6 +269,7 @@ void gr_green_exit(void *value)
         gr_green_on_exit(g);
     }
     exit_if_last(h);
+    (void)gr_sig_check(); /* a signal that it took must not die with it */
     g->crit++;
     atomic_signal_fence(memory_order_seq_cst);
     gr_sig_green_end(g);

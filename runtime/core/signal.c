@@ -417,7 +417,11 @@ static void on_signal(int sig, siginfo_t *info, void *context)
          * blocked. */
         kernel_mask |= actions[sig].mask | gr_sigbit(sig);
         run_handler(g, sig, info, uc);
+        (void)gr_sig_check(); /* what its mask has held back */
         *(uint64_t *)&uc->uc_sigmask = kernel_mask;
+        if (!gr_hub_quiet()) {
+            (void)gr_arch_abort(uc); /* it has woken somebody: no call may block the carrier now */
+        }
     } else if (target) {
         give(h, target, sig, info);
         (void)gr_arch_abort(uc);

@@ -148,8 +148,12 @@ static void wake_in_handler(int sig)
 
 Test(loop, wake_in_a_signal_handler_ends_a_turn)
 {
-    signal(SIGALRM, wake_in_handler);
-    ualarm(20000, 0);
+    struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+    struct itimerspec soon = {.it_value = {.tv_nsec = 20000000}};
+    timer_t t;
+    signal(SIGUSR1, wake_in_handler);
+    cr_assert_eq(timer_create(CLOCK_MONOTONIC, &ev, &t), 0);
+    cr_assert_eq(timer_settime(t, 0, &soon, NULL), 0);
     gr_loop_run(loop, GR_FOREVER);
 }
 
