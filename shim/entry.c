@@ -115,10 +115,11 @@ __attribute__((destructor)) static void leave_process(void)
         gr_log("greens: none; the program started no thread");
         return;
     }
-    gr_log("greens: %llu created, %u at peak; switches: %llu; carriers: 1; calls that blocked the "
-           "carrier: %llu",
-           (unsigned long long)h->created, h->n_peak, (unsigned long long)h->switches,
-           (unsigned long long)h->native_calls);
+    gr_log("greens: %llu created, %u at peak; switches: %llu; carriers: 1",
+           (unsigned long long)h->created, h->n_peak, (unsigned long long)h->switches);
+    gr_log("calls that blocked the carrier: %llu; waits left to the kernel as nothing else could "
+           "run: %llu",
+           (unsigned long long)h->blocking_calls, (unsigned long long)h->native_calls);
     say_parks(h);
     say_calls();
 }

@@ -180,6 +180,10 @@ GR_SHIM int fcntl(int fd, int cmd, ...)
         return get_flags(fd);
     case F_SETFL:
         return set_flags(fd, (long)arg);
+    case F_SETLKW:
+    case F_OFD_SETLKW:
+        gr_self->hub->blocking_calls += !gr_hub_quiet();
+        return real.fcntl(fd, cmd, arg);
     default:
         return real.fcntl(fd, cmd, arg);
     }

@@ -245,7 +245,11 @@ int gr_fd_wait(struct gr_fd **fp, unsigned events, int64_t deadline, unsigned fl
     } else if (rc == 0 && l.gone) {
         return -EBADF;
     }
-    return rc == -EINTR ? gr_sig_interrupted(w.green) : rc;
+    if (rc == -EINTR) {
+        return gr_sig_interrupted(w.green);
+    }
+    (void)gr_sig_check(); /* a handler that is due runs before the call returns */
+    return rc;
 }
 
 void gr_fd_done(struct gr_fd *f)

@@ -14,8 +14,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define HIDDEN_STACK                                                                               \
-    8192 /* below what the program asked for: our own frames shall not cost it any */
 #define CACHE_HIGH                                                                                 \
     4096 /* ended greens kept with their whole stacks; of more only the top stays resident */
 #define GREEN_OWNER (1 << 30)
@@ -102,7 +100,7 @@ static int make_on_slab(size_t size, size_t guard, struct green **out)
 {
     struct gr_stack stack;
     bool fresh;
-    int rc = gr_stack_alloc(size + HIDDEN_STACK, guard, &stack, &fresh);
+    int rc = gr_stack_alloc(size + GR_HIDDEN_STACK, guard, &stack, &fresh);
     if (rc) {
         return rc;
     }
@@ -166,7 +164,7 @@ static int obtain(struct gr_hub *h, const struct gr_green_attr *attr, struct gre
     }
     size = gr_align_up(size, 4096);
     size_t guard = gr_align_up(attr->guard_size, 4096);
-    struct gr_list *cache = cache_of(h, cache_key(size + HIDDEN_STACK + guard, guard));
+    struct gr_list *cache = cache_of(h, cache_key(size + GR_HIDDEN_STACK + guard, guard));
     if (cache && !gr_list_empty(cache)) {
         h->n_cached--;
         *out = GR_LIST_ENTRY(gr_list_pop_front(cache), struct green, link);

@@ -80,6 +80,9 @@ extern GR_TLS struct green *gr_self __attribute__((visibility("hidden")));
 extern void __pthread_register_cancel(__pthread_unwind_buf_t *buf);
 extern void __pthread_unregister_cancel(__pthread_unwind_buf_t *buf);
 
+/* Below what the program asked for: frames of ours shall not cost it any of its stack. */
+#define GR_HIDDEN_STACK 8192
+
 struct gr_green_attr {
     size_t stack_size; /* 0: the configured default */
     void *stack_addr;  /* lowest address of a caller-supplied stack, or NULL */

@@ -14,11 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HUB_STACK   (128UL << 10)
-#define POLL_EVERY  61 /* switches after which the loop is turned even though greens are ready */
-#define FETCH_LINES 10 /* of a parked green's stack: the way down from a libc call to the switch   \
-                        */
-#define BUDGET 16      /* non-blocking successes in a row before a green lets others run */
+#define HUB_STACK  (128UL << 10)
+#define POLL_EVERY 61 /* switches after which the loop is turned even though greens are ready */
+#define FETCH_LINES                                                                                \
+    10            /* of a parked green's stack: the way down from a libc call to the switch        \
+                   */
+#define BUDGET 16 /* non-blocking successes in a row before a green lets others run */
 
 GR_TLS struct green *gr_self;
 

@@ -41,7 +41,8 @@ struct gr_hub {
     bool no_native; /* foreign threads may wake greens at any time: never block natively */
     uint64_t switches;
     uint64_t parks[GR_WHY_N];
-    uint64_t native_calls; /* blocking calls issued natively because nothing else could run */
+    uint64_t native_calls;   /* waits left to the kernel because nothing else could run */
+    uint64_t blocking_calls; /* calls known to wait that were made although others could run */
     uint64_t created;
 };
 

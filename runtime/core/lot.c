@@ -136,7 +136,11 @@ int gr_futex_wait(const uint32_t *addr, uint32_t expected, uint32_t bits, int64_
     }
     gr_waiter_init(&w, addr);
     w.bits = bits;
-    return gr_lot_wait(b, &w, deadline, flags, why);
+    int rc = gr_lot_wait(b, &w, deadline, flags, why);
+    if (w.green) {
+        (void)gr_sig_check(); /* a handler that is due runs before the call returns */
+    }
+    return rc;
 }
 
 /* Move up to @n waiters on @addr that want @bits to @out; the bucket is locked. */

@@ -359,7 +359,7 @@ static GR_COLD void report_overflow(struct green *g, const siginfo_t *info)
     if (g && !g->is_main && gr_stack_guard_hit(&g->stack, info->si_addr)) {
         gr_log("stack overflow in green thread %llu (%s), stack of %zu KiB; see --stack-size",
                (unsigned long long)g->id, g->name[0] ? g->name : "unnamed",
-               (g->stack.size - g->stack.guard) / 1024);
+               (g->stack.size - g->stack.guard - GR_HIDDEN_STACK) / 1024);
     }
 }
 

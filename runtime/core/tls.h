@@ -67,8 +67,6 @@ extern ptrdiff_t gr_tls_malloc_words[2] __attribute__((visibility("hidden")));
 extern int gr_tls_n_malloc_words __attribute__((visibility("hidden")));
 int gr_tls_probe_malloc(void *tp); /* on a fresh block that is current: find those words */
 
-/* gr_tls_swap_pthread_* - make a descriptor look like the carrier's for libc calls that broadcast
- * to all threads. */
 extern ptrdiff_t gr_tls_self_off
     __attribute__((visibility("hidden"))); /* of gr_self from the thread pointer */
 

@@ -120,7 +120,9 @@ Test(arch, switching_goes_on_where_it_left_off)
 #if defined(__x86_64__)
 
 #define CALLER_SAVED                                                                               \
-    "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "xmm0", "xmm1", "xmm2", "xmm3", "memory", "cc"
+    "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", \
+        "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15",      \
+        "memory", "cc"
 
 static __attribute__((noinline)) bool keeps_registers(struct gr_ctx *from, struct gr_ctx *to,
                                                       uint64_t seed)
@@ -170,7 +172,9 @@ static void set_rounding(unsigned mode)
 
 #define CALLER_SAVED                                                                               \
     "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15",      \
-        "x16", "x17", "x30", "memory", "cc"
+        "x16", "x17", "x18", "x30", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v16", "v17",  \
+        "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", \
+        "v31", "memory", "cc"
 
 static __attribute__((noinline)) bool keeps_registers(struct gr_ctx *from, struct gr_ctx *to,
                                                       uint64_t seed)

@@ -3,6 +3,9 @@
 
 #include "sync.h"
 
+#include "runtime/core/fdwait.h"
+#include "runtime/core/lot.h"
+
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -543,6 +546,43 @@ Test(signal, handler_may_wake_others)
     ring(20);
     cr_assert_eq((intptr_t)join(g), 0);
     cr_assert_eq(n_ran, 1);
+}
+
+/* A green that waits in @fn and notes how many handlers have run when the wait is over. */
+static int ran_at_return;
+static uint32_t word;
+static int ends[2];
+
+static void *wait_for_futex(void *arg)
+{
+    (void)gr_futex_wait(&word, 0, GR_FUTEX_ALL, GR_FOREVER, GR_INTR, GR_WHY_FUTEX);
+    ran_at_return = n_ran;
+    return arg;
+}
+
+static void *wait_for_data(void *arg)
+{
+    struct gr_fd *f = gr_fd_get(ends[0]);
+    gr_fd_drained(f, GR_IN);
+    (void)gr_fd_wait(&f, GR_IN, GR_FOREVER, GR_INTR);
+    ran_at_return = n_ran;
+    return arg;
+}
+
+Test(signal, handler_that_is_due_runs_before_a_woken_wait_returns)
+{
+    handle(SIGUSR1, 0);
+    struct green *g = parked(wait_for_futex, 0);
+    direct(g, SIGUSR1);
+    cr_assert_eq(gr_futex_wake(&word, 1, GR_FUTEX_ALL), 1);
+    join(g);
+    cr_assert_eq(ran_at_return, 1);
+    cr_assert_eq(pipe2(ends, O_NONBLOCK), 0);
+    g = parked(wait_for_data, 0);
+    direct(g, SIGUSR1);
+    cr_assert_eq(write(ends[1], "x", 1), 1);
+    join(g);
+    cr_assert_eq(ran_at_return, 2);
 }
 
 /* --- queues ------------------------------------------------------------------------------------

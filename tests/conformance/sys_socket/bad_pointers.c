@@ -25,6 +25,8 @@ int test_main(void)
         CHECK_ERRNO(recv(fds[0], bad, 1, 0), EFAULT); /* found out when data comes */
         finish(thread);
         CHECK_EQ(recv(fds[0], &byte, 1, 0), 1);
+        CHECK_ERRNO(recvmsg(fds[0], bad, 0), EFAULT);
+        CHECK_ERRNO(sendmsg(fds[1], bad, 0), EFAULT);
         CHECK_ERRNO(send(fds[1], bad, 1, 0), EFAULT);
         CHECK_ERRNO(write(fds[1], bad, 1), EFAULT);
         if (i == 0)
