@@ -163,15 +163,14 @@ static ptrdiff_t find_word(uintptr_t value)
     return found;
 }
 
+/*
+ * The word where the table says the thread id is. Other words may hold the same number by chance:
+ * ids up to 32767 look like the upper halves of addresses.
+ */
 static const char *find_tid(void)
 {
-    int tid = T.snapshot_tid; /* another now, if the process has forked since */
     T.tid = _thread_db_pthread_tid.offset;
-    int seen = 0;
-    for (size_t i = 0; i + sizeof(int) <= T.pthread_size; i += sizeof(int)) {
-        seen += *(const int *)(T.snapshot + i) == tid;
-    }
-    if (seen != 1 || *(const int *)(T.snapshot + T.tid) != tid) {
+    if (*(const int *)(T.snapshot + T.tid) != T.snapshot_tid) {
         return "no thread id in the thread descriptor";
     }
     return NULL;
