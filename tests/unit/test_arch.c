@@ -42,7 +42,7 @@ static void back(void)
     gr_ctx_switch(&away, &home);
 }
 
-/* --- entry ------------------------------------------------------------------------------------ */
+/* --- entry --- */
 
 static struct {
     void *arg;
@@ -114,7 +114,7 @@ Test(arch, switching_goes_on_where_it_left_off)
     }
 }
 
-/* --- registers -------------------------------------------------------------------------------- */
+/* --- registers --- */
 
 /* Fill what a function must preserve with values made from @seed, switch, and compare. */
 #if defined(__x86_64__)
@@ -321,7 +321,7 @@ Test(arch, thread_pointer_can_be_set_and_is_restored_by_a_switch)
     cr_assert_eq(gr_arch_tp(), mine);
 }
 
-/* --- system calls ----------------------------------------------------------------------------- */
+/* --- system calls --- */
 
 Test(arch, syscall_gives_the_kernels_answer_and_leaves_errno_alone)
 {

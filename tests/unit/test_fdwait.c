@@ -71,8 +71,7 @@ static void close_fd(int fd)
     cr_assert_eq(close(fd), 0);
 }
 
-/* --- readiness ---------------------------------------------------------------------------------
- */
+/* --- readiness --- */
 
 Test(fdwait, unknown_number_counts_as_ready)
 {
@@ -208,8 +207,7 @@ Test(fdwait, write_of_a_kernel_thread_wakes_a_sleeping_hub)
     join_foreign(t);
 }
 
-/* --- several at one descriptor -----------------------------------------------------------------
- */
+/* --- several at one descriptor --- */
 
 Test(fdwait, readers_of_one_pipe_get_one_byte_each)
 {
@@ -354,8 +352,7 @@ Test(fdwait, hundreds_of_descriptors_at_once)
     }
 }
 
-/* --- closing -----------------------------------------------------------------------------------
- */
+/* --- closing --- */
 
 Test(fdwait, reader_keeps_the_file_when_its_number_is_closed)
 {
@@ -447,8 +444,7 @@ Test(fdwait, number_used_for_another_file_is_registered_anew)
     }
 }
 
-/* --- what cannot be watched --------------------------------------------------------------------
- */
+/* --- what cannot be watched --- */
 
 Test(fdwait, files_that_never_block_are_ready)
 {
@@ -486,8 +482,7 @@ Test(fdwait, impossible_numbers_have_no_state)
     cr_assert_not_null(gr_fd_peek(500000));
 }
 
-/* --- waits on many -----------------------------------------------------------------------------
- */
+/* --- waits on many --- */
 
 struct poll2 {
     int fd[2];

@@ -63,8 +63,7 @@ static struct green *waiting(void *arg)
     return g;
 }
 
-/* --- start and join ----------------------------------------------------------------------------
- */
+/* --- start and join --- */
 
 Test(green, join_gives_the_returned_value)
 {
@@ -134,8 +133,7 @@ Test(green, owner_ids_differ_among_greens_and_kernel_threads)
     }
 }
 
-/* --- join errors -------------------------------------------------------------------------------
- */
+/* --- join errors --- */
 
 Test(green, joining_oneself_is_edeadlk)
 {
@@ -193,8 +191,7 @@ Test(green, joining_twice_is_esrch)
     cr_assert_eq(gr_green_detach(g), -ESRCH);
 }
 
-/* --- tryjoin and timeouts ----------------------------------------------------------------------
- */
+/* --- tryjoin and timeouts --- */
 
 Test(green, tryjoin_of_a_running_one_is_ebusy)
 {
@@ -226,8 +223,7 @@ Test(green, timed_join_of_an_ended_one_looks_at_no_clock)
     cr_assert_eq(value, &ran);
 }
 
-/* --- detach ------------------------------------------------------------------------------------
- */
+/* --- detach --- */
 
 Test(green, detached_one_releases_itself)
 {
@@ -279,8 +275,7 @@ Test(green, may_detach_itself)
     cr_assert_eq(gr_hub_here()->n_greens, 1);
 }
 
-/* --- pthread_exit ------------------------------------------------------------------------------
- */
+/* --- pthread_exit --- */
 
 static void cleanup(void *arg)
 {
@@ -339,8 +334,7 @@ Test(green, hook_runs_on_the_ending_green_and_may_switch)
     gr_green_on_exit = NULL;
 }
 
-/* --- many --------------------------------------------------------------------------------------
- */
+/* --- many --- */
 
 #define MANY 10000
 
@@ -387,8 +381,7 @@ Test(green, may_make_and_join_others)
     cr_assert_eq((intptr_t)join(spawn(spawn_tree, (void *)8)), 256);
 }
 
-/* --- stacks ------------------------------------------------------------------------------------
- */
+/* --- stacks --- */
 
 static __attribute__((noinline)) int use_stack(size_t bytes)
 {
@@ -518,8 +511,7 @@ Test(green, overflow_of_a_stack_is_said_and_ends_the_process_as_a_fault)
     cr_assert_not_null(strstr(said, "stack overflow in green thread"), "%s", said);
 }
 
-/* --- limits ------------------------------------------------------------------------------------
- */
+/* --- limits --- */
 
 Test(green, number_is_limited_as_configured)
 {
@@ -541,8 +533,7 @@ Test(green, number_is_limited_as_configured)
     }
 }
 
-/* --- the end of the process --------------------------------------------------------------------
- */
+/* --- the end of the process --- */
 
 static void *write_last_word(void *arg)
 {

@@ -28,8 +28,7 @@ static void *note_and_yield(void *arg)
     return NULL;
 }
 
-/* --- turns -------------------------------------------------------------------------------------
- */
+/* --- turns --- */
 
 Test(hub, greens_start_in_the_order_they_were_started)
 {
@@ -154,8 +153,7 @@ Test(hub, charge_switches_only_now_and_then)
     join(g);
 }
 
-/* --- quiet -------------------------------------------------------------------------------------
- */
+/* --- quiet --- */
 
 static void *wait_forever(void *arg)
 {
@@ -253,8 +251,7 @@ Test(hub, kernel_threads_are_on_no_hub)
     cr_assert_null(inside);
 }
 
-/* --- work for other kernel threads -------------------------------------------------------------
- */
+/* --- work for other kernel threads --- */
 
 struct work {
     int in;
@@ -364,8 +361,7 @@ Test(hub, more_work_than_workers_is_all_done)
     cr_assert_eq(gr_hub_here()->n_jobs, 0);
 }
 
-/* --- counters ----------------------------------------------------------------------------------
- */
+/* --- counters --- */
 
 Test(hub, counts_what_it_does)
 {

@@ -58,8 +58,7 @@ static void put(int fd)
     cr_assert_eq(write(fd, "x", 1), 1);
 }
 
-/* --- turns -------------------------------------------------------------------------------------
- */
+/* --- turns --- */
 
 Test(loop, turn_without_deadline_does_not_block)
 {
@@ -99,8 +98,7 @@ Test(loop, deadline_in_the_past_does_not_block)
     gr_loop_run(loop, gr_now() - GR_NSEC);
 }
 
-/* --- wakes -------------------------------------------------------------------------------------
- */
+/* --- wakes --- */
 
 Test(loop, wake_before_a_turn_is_not_lost)
 {
@@ -157,8 +155,7 @@ Test(loop, wake_in_a_signal_handler_ends_a_turn)
     gr_loop_run(loop, GR_FOREVER);
 }
 
-/* --- descriptors -------------------------------------------------------------------------------
- */
+/* --- descriptors --- */
 
 Test(loop, state_at_arming_is_reported)
 {
@@ -271,8 +268,7 @@ Test(loop, what_cannot_be_watched_is_refused)
     cr_assert(turn() & GR_LOOP_IN);
 }
 
-/* --- its own descriptors -----------------------------------------------------------------------
- */
+/* --- its own descriptors --- */
 
 Test(loop, own_descriptors_are_high_and_known)
 {
@@ -352,8 +348,7 @@ Test(loop, is_refused_without_descriptors)
     cr_assert_eq(in_child(make_with_none, NULL), 0);
 }
 
-/* --- fork --------------------------------------------------------------------------------------
- */
+/* --- fork --- */
 
 static void abandon(void *arg)
 {
@@ -380,8 +375,7 @@ Test(loop, child_abandons_it_without_touching_the_parents)
     gr_loop_run(loop, GR_FOREVER);
 }
 
-/* --- jobs --------------------------------------------------------------------------------------
- */
+/* --- jobs --- */
 
 static struct gr_job jobs[40];
 static long ran_on[40];

@@ -66,8 +66,7 @@ static void expect_nobody(const uint32_t *addr)
     cr_assert_eq(wake(addr, INT_MAX), 0);
 }
 
-/* --- wait and wake -----------------------------------------------------------------------------
- */
+/* --- wait and wake --- */
 
 Test(lot, wait_for_another_value_is_eagain)
 {
@@ -134,8 +133,7 @@ Test(lot, many_addresses_are_kept_apart)
     }
 }
 
-/* --- bits --------------------------------------------------------------------------------------
- */
+/* --- bits --- */
 
 Test(lot, wake_passes_over_waiters_for_other_bits)
 {
@@ -158,8 +156,7 @@ Test(lot, wake_passes_over_waiters_for_other_bits)
     join_all(3, g);
 }
 
-/* --- requeue -----------------------------------------------------------------------------------
- */
+/* --- requeue --- */
 
 Test(lot, requeue_wakes_some_and_moves_the_rest)
 {
@@ -247,8 +244,7 @@ Test(lot, moved_waiter_still_times_out)
     expect_nobody(&other);
 }
 
-/* --- timeouts ----------------------------------------------------------------------------------
- */
+/* --- timeouts --- */
 
 Test(lot, wait_times_out_and_never_early)
 {
@@ -357,8 +353,7 @@ Test(lot, requeues_wakes_and_timeouts_at_once_lose_nothing)
     expect_nobody(&other);
 }
 
-/* --- kernel threads that run no hub ------------------------------------------------------------
- */
+/* --- kernel threads that run no hub --- */
 
 static void *wait_in_thread(void *arg)
 {
@@ -403,8 +398,7 @@ Test(lot, kernel_thread_times_out)
     expect_nobody(&word);
 }
 
-/* --- the lot itself ----------------------------------------------------------------------------
- */
+/* --- the lot itself --- */
 
 static void *wait_with_tag(void *arg)
 {

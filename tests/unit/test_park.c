@@ -134,8 +134,7 @@ Test(park, many_may_time_out_at_the_same_time)
     cr_assert_eq(n_order, 100);
 }
 
-/* --- sleep -------------------------------------------------------------------------------------
- */
+/* --- sleep --- */
 
 static int64_t base;
 
@@ -186,8 +185,7 @@ Test(park, hundreds_of_sleepers_never_wake_early)
     }
 }
 
-/* --- wakes from other kernel threads -----------------------------------------------------------
- */
+/* --- wakes from other kernel threads --- */
 
 Test(park, kernel_thread_wakes_greens)
 {
@@ -263,8 +261,7 @@ Test(park, wake_and_deadline_at_once_give_each_wake_to_one_wait)
     cr_assert_eq(woken, n_woken);
 }
 
-/* --- waits of other kernel threads -------------------------------------------------------------
- */
+/* --- waits of other kernel threads --- */
 
 static atomic_int n_inside;
 
@@ -304,8 +301,7 @@ Test(park, kernel_thread_may_wait_with_a_deadline)
     cr_assert(done);
 }
 
-/* --- cancellation ------------------------------------------------------------------------------
- */
+/* --- cancellation --- */
 
 Test(park, pending_cancellation_ends_a_wait_that_allows_it)
 {

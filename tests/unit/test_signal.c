@@ -95,8 +95,7 @@ static struct green *parked(void *(*fn)(void *), uint64_t blocked)
     return g;
 }
 
-/* --- masks -------------------------------------------------------------------------------------
- */
+/* --- masks --- */
 
 static void *change_mask(void *arg)
 {
@@ -159,8 +158,7 @@ Test(signal, mask_is_changed_as_told)
     cr_assert_eq(gr_sig_mask(17, NULL, &old), 0, "what is done with no set does not matter");
 }
 
-/* --- signals directed at a green ---------------------------------------------------------------
- */
+/* --- signals directed at a green --- */
 
 Test(signal, directed_one_runs_its_handler_on_that_green)
 {
@@ -326,8 +324,7 @@ Test(signal, impossible_numbers_are_refused)
     cr_assert_eq(sa.sa_handler, SIG_DFL);
 }
 
-/* --- signals to the process --------------------------------------------------------------------
- */
+/* --- signals to the process --- */
 
 static void *signal_process(void *arg)
 {
@@ -411,8 +408,7 @@ Test(signal, process_signal_wakes_a_green_in_a_sleeping_hub)
     cr_assert_eq(ran_on[0], g);
 }
 
-/* --- handlers ----------------------------------------------------------------------------------
- */
+/* --- handlers --- */
 
 Test(signal, handler_waits_until_the_runtime_is_left)
 {
@@ -585,8 +581,7 @@ Test(signal, handler_that_is_due_runs_before_a_woken_wait_returns)
     cr_assert_eq(ran_at_return, 2);
 }
 
-/* --- queues ------------------------------------------------------------------------------------
- */
+/* --- queues --- */
 
 static void send_value(int sig, int value)
 {
@@ -621,8 +616,7 @@ Test(signal, realtime_ones_queue_in_order_with_their_values)
     }
 }
 
-/* --- waiting for signals -----------------------------------------------------------------------
- */
+/* --- waiting for signals --- */
 
 static siginfo_t waited;
 
@@ -684,8 +678,7 @@ Test(signal, sigwait_is_interrupted_by_another_handler)
     cr_assert_eq(n_ran, 1);
 }
 
-/* --- masks for the time of a wait --------------------------------------------------------------
- */
+/* --- masks for the time of a wait --- */
 
 Test(signal, mask_for_a_wait_lets_in_what_is_pending)
 {
@@ -713,8 +706,7 @@ Test(signal, mask_for_a_wait_lets_in_a_process_signal_that_all_blocked)
     cr_assert_eq(my_mask(), before);
 }
 
-/* --- calls that block the carrier --------------------------------------------------------------
- */
+/* --- calls that block the carrier --- */
 
 static bool native_read(int fd, long *rc)
 {
@@ -779,8 +771,7 @@ Test(signal, native_call_is_left_when_its_handler_wakes_another_green)
     cr_assert_eq((intptr_t)join(g), 0);
 }
 
-/* --- kernel threads that run no hub ------------------------------------------------------------
- */
+/* --- kernel threads that run no hub --- */
 
 static atomic_bool in_thread;
 
@@ -807,8 +798,7 @@ Test(signal, kernel_thread_takes_its_own)
     cr_assert(in_thread);
 }
 
-/* --- under load --------------------------------------------------------------------------------
- */
+/* --- under load --- */
 
 static bool stop;
 static int sum;

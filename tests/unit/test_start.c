@@ -58,8 +58,7 @@ static void *wait_for_pipe(void *arg)
     return identity(arg);
 }
 
-/* --- start -------------------------------------------------------------------------------------
- */
+/* --- start --- */
 
 Test(start, makes_the_caller_green_1)
 {
@@ -152,8 +151,7 @@ Test(start, works_in_a_child_forked_before)
     start_in_child(NULL);
 }
 
-/* --- the forked child --------------------------------------------------------------------------
- */
+/* --- the forked child --- */
 
 /* Fork on the calling green, as the shim does it, and run @fn in the child. */
 static int fork_here(void (*fn)(void *), void *arg)

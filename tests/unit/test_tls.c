@@ -112,8 +112,7 @@ Test(tls, errno_survives_switches)
     cr_assert_eq(failed, 0);
 }
 
-/* --- identity ----------------------------------------------------------------------------------
- */
+/* --- identity --- */
 
 static void *note_self(void *arg)
 {
@@ -186,8 +185,7 @@ Test(tls, stack_bounds_are_those_of_the_green)
     cr_assert_eq(failed, 0);
 }
 
-/* --- pthread keys ------------------------------------------------------------------------------
- */
+/* --- pthread keys --- */
 
 /* More than fit the descriptor: the others are in blocks that libc allocates. */
 #define N_KEYS 100
@@ -230,8 +228,7 @@ Test(tls, key_values_belong_to_the_green_until_cleared)
     cr_assert_eq(pthread_getspecific(keys[3]), &failed, "main's own was lost");
 }
 
-/* --- what libc keeps for a thread --------------------------------------------------------------
- */
+/* --- what libc keeps for a thread --- */
 
 static void *use_own_locale(void *arg)
 {
@@ -308,8 +305,7 @@ Test(tls, destructors_of_cxx_run_at_the_end_latest_first)
     cr_assert_eq(failed, 0);
 }
 
-/* --- malloc ------------------------------------------------------------------------------------
- */
+/* --- malloc --- */
 
 static void *allocate(void *arg)
 {
