@@ -79,7 +79,9 @@ def preloaded(pid):
             text = f.read()
     except OSError:
         return None
-    return 'libgreenshim.so' in text if text else None
+    if 'libc.so' not in text:
+        return None  # the loader is still at work: it maps preloaded libraries first
+    return 'libgreenshim.so' in text
 
 
 class Monitor(threading.Thread):
