@@ -2,6 +2,7 @@
 #include "runtime/base/config.h"
 #include "runtime/base/log.h"
 #include "runtime/core/tls.h"
+#include "shim/body.h"
 #include "shim/process.h"
 #include "shim/shim.h"
 
@@ -65,6 +66,7 @@ __attribute__((constructor)) static void enter_process(int argc, char **argv, ch
         stop_following(envp);
     }
     if (gr_config.enabled) {
+        gr_body_install();
         gr_tls_snapshot();
         gr_process_init();
     }
@@ -76,7 +78,7 @@ static const char *const why_names[GR_WHY_N] = {
     [GR_WHY_RWLOCK] = "rwlock", [GR_WHY_SEM] = "semaphore", [GR_WHY_BARRIER] = "barrier",
     [GR_WHY_ONCE] = "once",     [GR_WHY_FUTEX] = "futex",   [GR_WHY_JOIN] = "join",
     [GR_WHY_CHILD] = "child",   [GR_WHY_WORKER] = "worker", [GR_WHY_SIGNAL] = "signal",
-    [GR_WHY_EXIT] = "exit",
+    [GR_WHY_EXIT] = "exit",     [GR_WHY_LIBC] = "libc",
 };
 
 static void say_parks(const struct gr_hub *h)

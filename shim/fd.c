@@ -1,5 +1,6 @@
 /* Making, duplicating, closing descriptors, and their flags: bookkeeping around libc's calls. */
 #include "runtime/base/log.h"
+#include "shim/body.h"
 #include "shim/io.h"
 #include "shim/process.h"
 
@@ -29,16 +30,18 @@ static int opened(int fd, enum gr_kind kind, bool nonblock)
 
 /* --- closing --- */
 
-GR_SHIM int close(int fd)
+int gr_close_on(int fd)
 {
-    if (!gr_on_green()) {
-        return real.close(fd);
-    }
     if (GR_UNLIKELY(gr_loop_owns_fd(fd))) {
         return (int)gr_ret(-EBADF); /* nothing of the program's */
     }
     gr_fdtable_closing(fd);
     return (int)gr_ret(GR_SYS(SYS_close, fd));
+}
+
+GR_SHIM int close(int fd)
+{
+    return gr_on_green() ? gr_close_on(fd) : real.close(fd);
 }
 
 /* Close [first, last] in pieces that leave out the loop's own descriptors. */
@@ -212,21 +215,6 @@ GR_SHIM int ioctl(int fd, unsigned long request, ...)
 
 /* --- opening --- */
 
-static bool needs_mode(int flags)
-{
-    return (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE;
-}
-
-#define TAKE_MODE(mode, flags)                                                                     \
-    do {                                                                                           \
-        if (needs_mode(flags)) {                                                                   \
-            va_list ap;                                                                            \
-            va_start(ap, flags);                                                                   \
-            (mode) = va_arg(ap, mode_t);                                                           \
-            va_end(ap);                                                                            \
-        }                                                                                          \
-    } while (0)
-
 struct open_args {
     int dir;
     const char *path;
@@ -253,7 +241,7 @@ static bool open_waits(const struct open_args *a)
     return GR_SYS(SYS_newfstatat, a->dir, a->path, &st, 0) == 0 && S_ISFIFO(st.st_mode);
 }
 
-static int open_on(int dir, const char *path, int flags, mode_t mode)
+int gr_open_on(int dir, const char *path, int flags, mode_t mode)
 {
     struct open_args a = {.dir = dir, .path = path, .flags = flags, .mode = mode};
     if (open_waits(&a)) {
@@ -267,28 +255,28 @@ static int open_on(int dir, const char *path, int flags, mode_t mode)
 GR_SHIM int open(const char *path, int flags, ...)
 {
     mode_t mode = 0;
-    TAKE_MODE(mode, flags);
-    return gr_on_green() ? open_on(AT_FDCWD, path, flags, mode) : real.open(path, flags, mode);
+    GR_TAKE_MODE(mode, flags);
+    return gr_on_green() ? gr_open_on(AT_FDCWD, path, flags, mode) : real.open(path, flags, mode);
 }
 
 GR_SHIM int openat(int dir, const char *path, int flags, ...)
 {
     mode_t mode = 0;
-    TAKE_MODE(mode, flags);
-    return gr_on_green() ? open_on(dir, path, flags, mode) : real.openat(dir, path, flags, mode);
+    GR_TAKE_MODE(mode, flags);
+    return gr_on_green() ? gr_open_on(dir, path, flags, mode) : real.openat(dir, path, flags, mode);
 }
 
 /* Fortified: the real ones abort when a mode is needed. */
 GR_SHIM int __open_2(const char *path, int flags)
 {
-    return gr_on_green() && !needs_mode(flags) ? open_on(AT_FDCWD, path, flags, 0)
-                                               : real.__open_2(path, flags);
+    return gr_on_green() && !gr_open_needs_mode(flags) ? gr_open_on(AT_FDCWD, path, flags, 0)
+                                                       : real.__open_2(path, flags);
 }
 
 GR_SHIM int __openat_2(int dir, const char *path, int flags)
 {
-    return gr_on_green() && !needs_mode(flags) ? open_on(dir, path, flags, 0)
-                                               : real.__openat_2(dir, path, flags);
+    return gr_on_green() && !gr_open_needs_mode(flags) ? gr_open_on(dir, path, flags, 0)
+                                                       : real.__openat_2(dir, path, flags);
 }
 
 GR_SHIM int creat(const char *path, mode_t mode)
@@ -369,29 +357,34 @@ GR_SHIM int memfd_create(const char *name, unsigned flags)
 
 /* --- streams --- */
 
-/* libc closes and opens the descriptors of streams with calls of its own. */
+/* libc closes and opens the descriptors of streams with calls of its own, which body hooks see. */
+static void stream_closing(FILE *stream)
+{
+    int saved = errno;
+    int fd = gr_body_hooked ? -1 : fileno(stream);
+    errno = saved;
+    if (fd >= 0) {
+        gr_fdtable_closing(fd);
+    }
+}
+
+static FILE *stream_opened(FILE *stream)
+{
+    if (stream && gr_on_green() && !gr_body_hooked) {
+        (void)gr_fdtable_opened(fileno(stream), GR_KIND_UNKNOWN);
+    }
+    return stream;
+}
+
 GR_SHIM int fclose(FILE *stream)
 {
     if (gr_on_green() && stream) {
         if (gr_popen_owns(stream)) {
             return pclose(stream);
         }
-        int saved = errno;
-        int fd = fileno(stream);
-        errno = saved;
-        if (fd >= 0) {
-            gr_fdtable_closing(fd);
-        }
+        stream_closing(stream);
     }
     return real.fclose(stream);
-}
-
-static FILE *stream_opened(FILE *stream)
-{
-    if (stream && gr_on_green()) {
-        (void)gr_fdtable_opened(fileno(stream), GR_KIND_UNKNOWN);
-    }
-    return stream;
 }
 
 GR_SHIM FILE *fopen(const char *path, const char *mode)
@@ -402,12 +395,7 @@ GR_SHIM FILE *fopen(const char *path, const char *mode)
 GR_SHIM FILE *freopen(const char *path, const char *mode, FILE *stream)
 {
     if (gr_on_green() && stream) {
-        int saved = errno;
-        int fd = fileno(stream);
-        errno = saved;
-        if (fd >= 0) {
-            gr_fdtable_closing(fd);
-        }
+        stream_closing(stream);
     }
     return stream_opened(real.freopen(path, mode, stream));
 }

@@ -5,6 +5,9 @@
 #include "shim/fdtable.h"
 #include "shim/shim.h"
 
+#include <fcntl.h>
+#include <stdarg.h>
+
 /* A system call on a descriptor, in the form that never blocks, and as the program made it. arg[0]
  * is the descriptor. */
 struct gr_call {
@@ -41,6 +44,26 @@ void gr_io_fionbio(int fd, int on);
 /* gr_read_on, gr_write_on - read(2), write(2) on a green. */
 ssize_t gr_read_on(int fd, void *buf, size_t n);
 ssize_t gr_write_on(int fd, const void *buf, size_t n);
+
+/* gr_open_on, gr_close_on - openat(2), close(2) on a green. */
+int gr_open_on(int dir, const char *path, int flags, mode_t mode);
+int gr_close_on(int fd);
+
+/* The optional argument of open() and its kind. */
+static inline bool gr_open_needs_mode(int flags)
+{
+    return (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE;
+}
+
+#define GR_TAKE_MODE(mode, flags)                                                                  \
+    do {                                                                                           \
+        if (gr_open_needs_mode(flags)) {                                                           \
+            va_list ap;                                                                            \
+            va_start(ap, flags);                                                                   \
+            (mode) = va_arg(ap, mode_t);                                                           \
+            va_end(ap);                                                                            \
+        }                                                                                          \
+    } while (0)
 
 #define GR_CALL_ARGS(c) (c)->arg[0], (c)->arg[1], (c)->arg[2], (c)->arg[3], (c)->arg[4], (c)->arg[5]
 #define GR_CALL_PLAIN(c)                                                                           \

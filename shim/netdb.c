@@ -1,20 +1,25 @@
 /*
  * netdb.h: looking up hosts.
  *
- * A lookup that may talk to a server runs libc's function on a worker thread while the green waits.
- * What needs no server, and the only thread of a program, goes straight to libc.
+ * With body hooks libc's functions are cooperative as they are. Without, a lookup that may talk to
+ * a server runs on a worker thread while the green waits.
  */
+#include "shim/body.h"
 #include "shim/shim.h"
 
 #include <arpa/inet.h>
 #include <netdb.h>
+#include <resolv.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The only green: whoever else might become runnable meanwhile does not exist. */
-static bool is_alone(const struct green *g)
+/*
+ * Does libc do the lookup in place? Where its bodies are hooked it waits as any other call does;
+ * the only green may block, since whoever else might become runnable does not exist.
+ */
+static bool in_place(const struct green *g)
 {
-    return g->hub->n_greens == 1 && gr_hub_quiet();
+    return !g || gr_body_hooked || (g->hub->n_greens == 1 && gr_hub_quiet());
 }
 
 static bool is_address(const char *host)
@@ -37,6 +42,16 @@ static bool is_address(const char *host)
 static bool is_number(const char *service)
 {
     return service[strspn(service, "0123456789")] == '\0';
+}
+
+/* Sockets and memory; what is left would be the settings of the next thread on this storage. */
+void gr_resolver_end(void)
+{
+    struct __res_state *r = &_res;
+    if (GR_UNLIKELY(r->nscount || r->options)) {
+        res_nclose(r);
+        memset(r, 0, sizeof(*r));
+    }
 }
 
 /* --- getaddrinfo, getnameinfo --- */
@@ -66,13 +81,13 @@ static bool needs_no_server(const char *node, const char *service, const struct 
  * getaddrinfo - <netdb.h>; POSIX.1-2024 getaddrinfo(), getnameinfo()
  * Class:    OFFLOAD.
  * Waits:    for name servers. Signals do not cut it short; handlers run.
- * Differs:  a program's own changes of _res do not reach a lookup that goes to a worker.
+ * Differs:  without body hooks, a program's own changes of _res do not reach the worker.
  */
 GR_SHIM int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
                         struct addrinfo **out)
 {
     struct green *g = gr_on_green();
-    if (!g || needs_no_server(node, service, hints) || is_alone(g)) {
+    if (in_place(g) || needs_no_server(node, service, hints)) {
         return real.getaddrinfo(node, service, hints, out);
     }
     GR_COUNT(getaddrinfo);
@@ -105,7 +120,7 @@ GR_SHIM int getnameinfo(const struct sockaddr *addr, socklen_t len, char *host, 
     struct green *g = gr_on_green();
     bool local = (!host || !host_size || (flags & NI_NUMERICHOST)) &&
                  (!service || !service_size || (flags & NI_NUMERICSERV));
-    if (!g || local || is_alone(g)) {
+    if (in_place(g) || local) {
         return real.getnameinfo(addr, len, host, host_size, service, service_size, flags);
     }
     GR_COUNT(getnameinfo);
@@ -200,7 +215,7 @@ GR_SHIM struct hostent *gethostbyname(const char *name)
 {
     static struct host_static keep;
     struct green *g = gr_on_green();
-    if (!g || is_address(name) || is_alone(g)) {
+    if (in_place(g) || is_address(name)) {
         return real.gethostbyname(name);
     }
     GR_COUNT(gethostbyname);
@@ -212,7 +227,7 @@ GR_SHIM struct hostent *gethostbyname2(const char *name, int family)
 {
     static struct host_static keep;
     struct green *g = gr_on_green();
-    if (!g || is_address(name) || is_alone(g)) {
+    if (in_place(g) || is_address(name)) {
         return real.gethostbyname2(name, family);
     }
     GR_COUNT(gethostbyname2);
@@ -224,7 +239,7 @@ GR_SHIM struct hostent *gethostbyaddr(const void *addr, socklen_t len, int famil
 {
     static struct host_static keep;
     struct green *g = gr_on_green();
-    if (!g || is_alone(g)) {
+    if (in_place(g)) {
         return real.gethostbyaddr(addr, len, family);
     }
     GR_COUNT(gethostbyaddr);
@@ -244,7 +259,7 @@ GR_SHIM int gethostbyname_r(const char *name, struct hostent *host, char *buf, s
                             struct hostent **out, int *herr)
 {
     struct green *g = gr_on_green();
-    if (!g || is_address(name) || is_alone(g)) {
+    if (in_place(g) || is_address(name)) {
         return real.gethostbyname_r(name, host, buf, size, out, herr);
     }
     GR_COUNT(gethostbyname_r);
@@ -256,7 +271,7 @@ GR_SHIM int gethostbyname2_r(const char *name, int family, struct hostent *host,
                              size_t size, struct hostent **out, int *herr)
 {
     struct green *g = gr_on_green();
-    if (!g || is_address(name) || is_alone(g)) {
+    if (in_place(g) || is_address(name)) {
         return real.gethostbyname2_r(name, family, host, buf, size, out, herr);
     }
     GR_COUNT(gethostbyname2_r);
@@ -269,7 +284,7 @@ GR_SHIM int gethostbyaddr_r(const void *addr, socklen_t len, int family, struct 
                             char *buf, size_t size, struct hostent **out, int *herr)
 {
     struct green *g = gr_on_green();
-    if (!g || is_alone(g)) {
+    if (in_place(g)) {
         return real.gethostbyaddr_r(addr, len, family, host, buf, size, out, herr);
     }
     GR_COUNT(gethostbyaddr_r);

@@ -8,6 +8,7 @@
 #include "shim/process.h"
 
 #include "runtime/svc/child.h"
+#include "shim/body.h"
 #include "shim/fdtable.h"
 #include "shim/shim.h"
 
@@ -53,10 +54,16 @@ void gr_fork_child(void)
     gr_runtime_fork_child(); /* sets the mask to the green's own */
 }
 
+/* The calling green is in libc's fork(), which calls _Fork(): with body hooks, ours. */
+static GR_TLS bool in_fork;
+
 static void at_prepare(void)
 {
     if (gr_on_green()) {
-        gr_fork_prepare();
+        in_fork = true;
+        if (!gr_body_hooked) {
+            gr_fork_prepare();
+        }
     } else if (!gr_active) {
         gr_fdtable_fork(false);
     }
@@ -65,7 +72,10 @@ static void at_prepare(void)
 static void at_parent(void)
 {
     if (gr_on_green()) {
-        gr_fork_parent();
+        in_fork = false;
+        if (!gr_body_hooked) {
+            gr_fork_parent();
+        }
     } else if (gr_active) {
         gr_child_made();
     }
@@ -74,6 +84,7 @@ static void at_parent(void)
 static void at_child(void)
 {
     if (gr_on_green()) {
+        in_fork = false;
         gr_fork_child();
     }
 }
@@ -112,7 +123,9 @@ GR_SHIM pid_t _Fork(void)
     pid_t pid = real._Fork();
     int saved = errno;
     if (pid == 0) {
-        gr_fork_child();
+        if (!in_fork) { /* else libc has locks to release first: at_child() */
+            gr_fork_child();
+        }
     } else {
         gr_fork_parent();
     }

@@ -33,9 +33,11 @@ static bool run_round(unsigned n)
     return ran;
 }
 
-/* The calling green ends. */
-static void run_destructors(struct green *g)
+void gr_keys_end(struct green *g)
 {
+    if (!atomic_load(&n_keys)) {
+        return;
+    }
     for (int round = 0; round < PTHREAD_DESTRUCTOR_ITERATIONS; round++) {
         if (!run_round(atomic_load(&n_keys))) {
             break;
@@ -58,7 +60,6 @@ GR_SHIM int pthread_key_create(pthread_key_t *key, void (*destructor)(void *))
     unsigned n = atomic_load(&n_keys);
     while (n <= *key && !atomic_compare_exchange_weak(&n_keys, &n, *key + 1)) {
     }
-    gr_green_on_exit = run_destructors;
     return 0;
 }
 

@@ -2,6 +2,7 @@
 #include "runtime/base/config.h"
 #include "runtime/base/log.h"
 #include "runtime/core/tls.h"
+#include "shim/body.h"
 #include "shim/pthread_shared.h"
 #include "shim/shim.h"
 
@@ -10,6 +11,12 @@
 #include <sys/prctl.h>
 
 /* --- creation --- */
+
+static void thread_ends(struct green *g)
+{
+    gr_keys_end(g);
+    gr_resolver_end();
+}
 
 /*
  * The first thread starts the runtime. If that is refused the process goes on with kernel threads,
@@ -21,11 +28,15 @@ static bool start_runtime(void)
     if (gr_active || refused || !gr_config.enabled) {
         return gr_active;
     }
+    gr_green_on_exit = thread_ends;
     const char *why = gr_sync_check();
     if (why || gr_runtime_start(&why)) {
         refused = true;
         gr_log("threads stay kernel threads: %s", why);
         return false;
+    }
+    if (gr_body_refusal()) {
+        gr_log("calls inside libc block all threads: %s", gr_body_refusal());
     }
     gr_debug(1, "threads are green from here on");
     return true;
@@ -73,6 +84,12 @@ GR_SHIM int pthread_create(pthread_t *out, const pthread_attr_t *attr, void *(*f
                            void *arg)
 {
     struct gr_hub *h = gr_hub_here();
+    if (GR_UNLIKELY(gr_body_of_libc(__builtin_return_address(0)))) {
+        /* libc's own helpers, for asynchronous I/O and timers, wait in ways that only kernel
+         * threads can. */
+        gr_hub_foreign();
+        return real.pthread_create(out, attr, fn, arg);
+    }
     if (!gr_self && (h || gr_active)) {
         /* libuv's workers, or a thread of a kernel thread that is not ours: it may wake greens
          * whenever it likes. */

@@ -9,6 +9,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <stddef.h>
 
 static int missing(void)
 {
@@ -32,65 +33,39 @@ static void resolve(void *slot, const char *name, const char *version)
     __atomic_store_n((void **)slot, find(name, version), __ATOMIC_RELEASE);
 }
 
-#define STUB(ret, name, params, args, version)                                                     \
+#define GR_ROW(ret, name, params, args, class, version, reach)                                     \
     static ret stub_##name params                                                                  \
     {                                                                                              \
         resolve(&real.name, #name, version);                                                       \
         return real.name args;                                                                     \
     }
-
-#define GR_FN(ret, name, params, args, class)       STUB(ret, name, params, args, NULL)
-#define GR_FNV(ret, name, params, args, class, ver) STUB(ret, name, params, args, ver)
-#define GR_OPT(ret, name, params, args, class)      STUB(ret, name, params, args, NULL)
-#define GR_ALIAS(target, alias)
-#define GR_PASS(name, reason)
 #include "shim/symbols.def"
-#undef GR_FN
-#undef GR_FNV
-#undef GR_OPT
-#undef GR_ALIAS
-#undef GR_PASS
 
 struct gr_real real = {
-#define GR_FN(ret, name, params, args, class)       .name = stub_##name,
-#define GR_FNV(ret, name, params, args, class, ver) .name = stub_##name,
-#define GR_OPT(ret, name, params, args, class)      .name = stub_##name,
-#define GR_ALIAS(target, alias)
-#define GR_PASS(name, reason)
+#define GR_ROW(ret, name, params, args, class, version, reach) .name = stub_##name,
 #include "shim/symbols.def"
-#undef GR_FN
-#undef GR_FNV
-#undef GR_OPT
-#undef GR_ALIAS
-#undef GR_PASS
 };
+
+/* Our functions by names that nobody else's can take the place of: aliases.ld.in. */
+#define GR_ROW(ret, name, params, args, class, version, reach)                                     \
+    extern void gr_own_##name(void) __attribute__((visibility("hidden")));
+#include "shim/symbols.def"
 
 const struct gr_row_info gr_rows[GR_N_ROWS] = {
-#define GR_FN(ret, name, params, args, class)       {#name, class},
-#define GR_FNV(ret, name, params, args, class, ver) {#name, class},
-#define GR_OPT(ret, name, params, args, class)      {#name, class},
-#define GR_ALIAS(target, alias)
-#define GR_PASS(name, reason)
+#define GR_ROW(ret, name, params, args, class, version, reach)                                     \
+    {#name, version, gr_own_##name, offsetof(struct gr_real, name), class, GR_REACH_##reach},
 #include "shim/symbols.def"
-#undef GR_FN
-#undef GR_FNV
-#undef GR_OPT
-#undef GR_ALIAS
-#undef GR_PASS
 };
 
-/* NOLINTNEXTLINE(readability-function-size): one line for each row */
 void gr_real_resolve(void)
 {
-#define GR_FN(ret, name, params, args, class)       resolve(&real.name, #name, NULL);
-#define GR_FNV(ret, name, params, args, class, ver) resolve(&real.name, #name, ver);
-#define GR_OPT(ret, name, params, args, class)      resolve(&real.name, #name, NULL);
-#define GR_ALIAS(target, alias)
-#define GR_PASS(name, reason)
-#include "shim/symbols.def"
-#undef GR_FN
-#undef GR_FNV
-#undef GR_OPT
-#undef GR_ALIAS
-#undef GR_PASS
+    for (int i = 0; i < GR_N_ROWS; i++) {
+        const struct gr_row_info *row = &gr_rows[i];
+        resolve(gr_row_slot(row), row->name, row->version);
+    }
+}
+
+bool gr_row_missing(const struct gr_row_info *row)
+{
+    return *gr_row_slot(row) == (void *)missing;
 }

@@ -20,12 +20,20 @@ extern uint64_t gr_calls[GR_N_ROWS] __attribute__((visibility("hidden")));
 /*
  * The predicate at the top of every body: the calling green, or NULL for whoever must get libc's
  * plain behaviour: a process that has started no thread yet (or runs with GREENSHIM=off), the hub,
- * libuv's workers, foreign threads.
+ * libuv's workers, foreign threads, and the runtime itself, which calls libc now and then.
  */
 static inline struct green *gr_on_green(void)
 {
-    return gr_self;
+    struct green *g = gr_self;
+    return g && GR_LIKELY(g->crit == 0) ? g : NULL;
 }
+
+/*
+ * At the end of the calling green @g, in this order: destructors of its pthread keys
+ * (pthread_key.c); what the resolver keeps for it (netdb.c).
+ */
+void gr_keys_end(struct green *g);
+void gr_resolver_end(void);
 
 /* gr_cancel_act - end the calling green, which was found cancelled in a wait that has been undone.
  */

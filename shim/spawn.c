@@ -20,14 +20,20 @@ extern char **environ;
 
 /* --- posix_spawn --- */
 
+/*
+ * Up to its exec the child runs libc in our memory, as if it were this green. What it does there
+ * must be libc's plain work: it is marked as the runtime's.
+ */
 static void before_spawn(void)
 {
     gr_fdtable_fork(true);
     gr_sig_expose();
+    gr_enter(gr_self);
 }
 
 static int after_spawn(int rc)
 {
+    gr_leave(gr_self);
     gr_sig_conceal();
     if (rc == 0) {
         gr_child_made();

@@ -17,6 +17,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/epoll.h>
@@ -41,44 +42,45 @@ enum gr_class {
 };
 
 struct gr_real {
-#define GR_FN(ret, name, params, args, class)       ret(*name) params;
-#define GR_FNV(ret, name, params, args, class, ver) ret(*name) params;
-#define GR_OPT(ret, name, params, args, class)      ret(*name) params;
-#define GR_ALIAS(target, alias)
-#define GR_PASS(name, reason)
+#define GR_ROW(ret, name, params, args, class, version, reach) ret(*name) params;
 #include "shim/symbols.def"
-#undef GR_FN
-#undef GR_FNV
-#undef GR_OPT
-#undef GR_ALIAS
-#undef GR_PASS
 };
 
 extern struct gr_real real __attribute__((visibility("hidden")));
 
 enum gr_row {
-#define GR_FN(ret, name, params, args, class)       GR_ROW_##name,
-#define GR_FNV(ret, name, params, args, class, ver) GR_ROW_##name,
-#define GR_OPT(ret, name, params, args, class)      GR_ROW_##name,
-#define GR_ALIAS(target, alias)
-#define GR_PASS(name, reason)
+#define GR_ROW(ret, name, params, args, class, version, reach) GR_ROW_##name,
 #include "shim/symbols.def"
-#undef GR_FN
-#undef GR_FNV
-#undef GR_OPT
-#undef GR_ALIAS
-#undef GR_PASS
     GR_N_ROWS
 };
 
-/* gr_real_resolve - fill every slot, once; called by the stubs and by the constructor. */
+/* gr_real_resolve - fill every slot, once; called by the constructor. */
 void gr_real_resolve(void);
 
-/* Name and class of each row. */
+/* How a row is reached: by its exported name, by a hook of libc's body, by both. */
+enum gr_reach {
+    GR_REACH_BOTH,
+    GR_REACH_MAYBE, /* by both, if libc has it */
+    GR_REACH_NAME,
+    GR_REACH_BODY
+};
+
 struct gr_row_info {
     const char *name;
-    enum gr_class class;
+    const char *version; /* of the real one, or NULL: the default */
+    void (*own)(void);   /* our function */
+    uint16_t slot;       /* offset in struct gr_real */
+    uint8_t class;
+    uint8_t reach;
 };
 extern const struct gr_row_info gr_rows[GR_N_ROWS] __attribute__((visibility("hidden")));
+
+static inline void **gr_row_slot(const struct gr_row_info *row)
+{
+    return (void **)((char *)&real + row->slot);
+}
+
+/* gr_row_missing - does the libc at hand lack it? After gr_real_resolve(). */
+bool gr_row_missing(const struct gr_row_info *row);
 
 #endif

@@ -41,6 +41,7 @@ enum gr_why {
     GR_WHY_WORKER,
     GR_WHY_SIGNAL,
     GR_WHY_EXIT,
+    GR_WHY_LIBC, /* a lock inside libc */
     GR_WHY_N
 };
 

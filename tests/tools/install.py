@@ -13,16 +13,13 @@ from harness import BUILD, CC, LIBRARY, TIMEOUT, TOP, clean_environment, equal, 
 
 def table_names():
     """Names that shim/symbols.def exports, and its aliases, by the preprocessor."""
-    source = ("#define GR_FN(ret, name, params, args, class) row name\n"
-              "#define GR_FNV(ret, name, params, args, class, version) row name\n"
-              "#define GR_OPT(ret, name, params, args, class) row name\n"
-              "#define GR_ALIAS(target, alias) alias alias target\n"
-              "#define GR_PASS(name, reason)\n"
+    source = ("#define GR_ROW(ret, name, params, args, class, version, reach) row name reach\n"
+              "#define GR_ALIAS(target, alias) pair alias target\n"
               '#include "shim/symbols.def"\n')
     out = subprocess.run([CC, "-E", "-P", "-x", "c", "-std=c11", f"-I{TOP}", "-"], check=True,
-                         input=source.replace("alias alias target", "pair alias target").encode(),
-                         capture_output=True, timeout=TIMEOUT).stdout.decode()
-    rows = re.findall(r"\brow (\w+)", out)
+                         input=source.encode(), capture_output=True,
+                         timeout=TIMEOUT).stdout.decode()
+    rows = [name for name, reach in re.findall(r"\brow (\w+) (\w+)", out) if reach != "BODY"]
     return rows, dict(re.findall(r"\bpair (\w+) (\w+)", out))
 
 
