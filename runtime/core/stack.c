@@ -12,7 +12,6 @@
 #include "runtime/base/rawsys.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -75,18 +74,18 @@ static char *map(size_t size)
     return p;
 }
 
-/* Emulators may accept any advice and do nothing. Fresh memory, when readable, is an empty signal
- * set. */
-static bool is_guarded(const char *base)
+/* Emulators may accept any advice and do nothing. Only the kernel may look at the page: valgrind
+ * reads what it believes to be an argument. */
+static bool is_guarded(const char *base, size_t size)
 {
-    return GR_SYS(SYS_rt_sigprocmask, SIG_BLOCK, base, NULL, sizeof(uint64_t)) == -EFAULT;
+    return GR_SYS(SYS_madvise, base, size, MADV_POPULATE_READ) == -EFAULT;
 }
 
 static void install_guard(char *base, size_t size)
 {
     if (guard_kind == GUARD_UNKNOWN || guard_kind == GUARD_MADVISE) {
         if (madvise(base, size, MADV_GUARD_INSTALL) == 0 &&
-            (guard_kind == GUARD_MADVISE || is_guarded(base))) {
+            (guard_kind == GUARD_MADVISE || is_guarded(base, size))) {
             guard_kind = GUARD_MADVISE;
             return;
         }

@@ -32,7 +32,7 @@ static void check(void (*make)(int *))
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 
     make(fds);
-    set(fds[0], SO_RCVTIMEO, 60);
+    set(fds[0], SO_RCVTIMEO, 70);
     TAKES(60, CHECK_ERRNO(recv(fds[0], data, sizeof(data), 0), EAGAIN));
     TAKES(60, CHECK_ERRNO(read(fds[0], data, sizeof(data)), EAGAIN));
     TAKES(60, CHECK_ERRNO(recvfrom(fds[0], data, sizeof(data), 0, NULL, NULL), EAGAIN));
@@ -50,7 +50,7 @@ static void check(void (*make)(int *))
     TAKES(90, CHECK_EQ(recv(fds[0], data, sizeof(data), 0), 3));
     finish(thread);
 
-    set(fds[1], SO_SNDTIMEO, 60);
+    set(fds[1], SO_SNDTIMEO, 70);
     long n = 0;
     TAKES(60, n = SYS(send(fds[1], block, sizeof(block), 0)));
     CHECK(n > 0 && n < (long)sizeof(block));
@@ -76,9 +76,9 @@ int test_main(void)
     check(tcp_pair);
     check(unix_pair);
     dgram_pair(fds);
-    set(fds[0], SO_RCVTIMEO, 60);
+    set(fds[0], SO_RCVTIMEO, 70);
     TAKES(60, CHECK_ERRNO(recv(fds[0], data, sizeof(data), 0), EAGAIN));
-    set(fds[1], SO_SNDTIMEO, 60);
+    set(fds[1], SO_SNDTIMEO, 70);
     TAKES(60, ({
               while (send(fds[1], data, sizeof(data), 0) > 0)
                   ;
