@@ -142,6 +142,7 @@ static int make_on_user_stack(const struct gr_green_attr *attr, struct green **o
     memset(g, 0, sizeof(*g));
     g->stack = control;
     g->user_stack = true;
+    gr_stack_announce(attr->stack_addr, attr->stack_size);
     g->ctx.tp = tp;
     g->heap_index = -1;
     set_self(tp, g);

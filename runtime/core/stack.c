@@ -18,6 +18,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#endif
+
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
 #endif
@@ -104,6 +108,18 @@ static void install_guard(char *base, size_t size)
     }
 }
 
+/* valgrind takes a change of stacks for a deep call or return, unless it knows the stacks. */
+void gr_stack_announce(char *base, size_t size)
+{
+    (void)base;
+    (void)size;
+#ifdef RUNNING_ON_VALGRIND
+    if (RUNNING_ON_VALGRIND) {
+        (void)VALGRIND_STACK_REGISTER(base, base + size);
+    }
+#endif
+}
+
 static int carve(struct class *c, char **base)
 {
     if (c->next == c->end) {
@@ -155,6 +171,7 @@ int gr_stack_alloc(size_t size, size_t guard, struct gr_stack *out, bool *fresh)
         install_guard(base, guard);
     }
     errno = saved;
+    gr_stack_announce(base + guard, size - guard);
     *out = (struct gr_stack){.base = base, .size = size, .guard = guard};
     return 0;
 }

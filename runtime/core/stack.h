@@ -20,6 +20,10 @@ struct gr_stack {
  */
 int gr_stack_alloc(size_t size, size_t guard, struct gr_stack *out, bool *fresh);
 
+/* gr_stack_announce - tell tools that watch memory that @base is a stack of @size bytes. Those of
+ * gr_stack_alloc() are announced. */
+void gr_stack_announce(char *base, size_t size);
+
 /* gr_stack_free - give back for reuse by stacks of the same size. */
 void gr_stack_free(const struct gr_stack *s);
 
