@@ -11,16 +11,26 @@ from harness import BUILD, CC, LIBRARY, TIMEOUT, TOP, clean_environment, equal, 
 
 # ------------------------------------------------------------------ exports
 
-def table_names():
-    """Names that shim/symbols.def exports, and its aliases, by the preprocessor."""
-    source = ("#define GR_ROW(ret, name, params, args, class, version, reach) row name reach\n"
-              "#define GR_ALIAS(target, alias) pair alias target\n"
+def expand_table():
+    """shim/symbols.def by the preprocessor: `row NAME "VERSION" REACH`, `pair ALIAS NAME`."""
+    source = ("#define NULL \"\"\n"
+              "#define GR_ROW(ret, name, params, args, class, ver, reach) row name ver reach\n"
+              "#define GR_ALIAS(target, other) pair other target\n"
               '#include "shim/symbols.def"\n')
-    out = subprocess.run([CC, "-E", "-P", "-x", "c", "-std=c11", f"-I{TOP}", "-"], check=True,
-                         input=source.encode(), capture_output=True,
-                         timeout=TIMEOUT).stdout.decode()
-    rows = [name for name, reach in re.findall(r"\brow (\w+) (\w+)", out) if reach != "BODY"]
-    return rows, dict(re.findall(r"\bpair (\w+) (\w+)", out))
+    return subprocess.run([CC, "-E", "-P", "-x", "c", "-std=c11", f"-I{TOP}", "-"], check=True,
+                          input=source.encode(), capture_output=True,
+                          timeout=TIMEOUT).stdout.decode()
+
+
+def table_rows():
+    """Name, version of the real one or "", and reach of every row."""
+    return re.findall(r'\brow (\w+) "(.*?)" (\w+)', expand_table())
+
+
+def table_names():
+    """Names that the table exports, and its aliases."""
+    return ([name for name, _, reach in table_rows() if reach != "BODY"],
+            dict(re.findall(r"\bpair (\w+) (\w+)", expand_table())))
 
 
 @test

@@ -11,6 +11,7 @@ import traceback
 import start
 import refuse
 import install
+import hooks
 from harness import TESTS, Place, Skip
 
 
