@@ -42,6 +42,17 @@ static inline long gr_syscall6(long nr, long a, long b, long c, long d, long e, 
 }
 #endif
 
+/* A system call to be made later, or elsewhere: its number and arguments. */
+struct gr_syscall {
+    long nr;
+    long arg[6];
+};
+
+static inline long gr_syscall_make(const struct gr_syscall *c)
+{
+    return gr_syscall6(c->nr, c->arg[0], c->arg[1], c->arg[2], c->arg[3], c->arg[4], c->arg[5]);
+}
+
 /* GR_SYS(nr, up to six arguments) */
 #define GR_SYS(...) GR_SYS_(__VA_ARGS__, 0, 0, 0, 0, 0, 0)
 #define GR_SYS_(nr, a, b, c, d, e, f, ...)                                                         \

@@ -75,6 +75,13 @@ struct green {
  * the runtime has started. */
 extern GR_TLS struct green *gr_self __attribute__((visibility("hidden")));
 
+/* gr_cancelled - must a wait of @g with these park flags end, because it has been cancelled? */
+static inline bool gr_cancelled(const struct green *g, unsigned flags)
+{
+    return (flags & GR_CANCEL) && !g->cancel_disabled &&
+           atomic_load_explicit(&g->cancel_pending, memory_order_relaxed);
+}
+
 /* libc's base of an unwind, as behind pthread_cleanup_push(): pthread_exit() and cancellation land
  * at the innermost one. */
 extern void __pthread_register_cancel(__pthread_unwind_buf_t *buf);

@@ -6,6 +6,7 @@
 #include "runtime/base/rawsys.h"
 #include "runtime/core/lot.h"
 #include "runtime/core/signal.h"
+#include "runtime/core/standin.h"
 #include "runtime/core/tls.h"
 
 #include <errno.h>
@@ -17,9 +18,10 @@
 #define HUB_STACK  (128UL << 10)
 #define POLL_EVERY 61 /* switches after which the loop is turned even though greens are ready */
 #define FETCH_LINES                                                                                \
-    10            /* of a parked green's stack: the way down from a libc call to the switch        \
-                   */
-#define BUDGET 16 /* non-blocking successes in a row before a green lets others run */
+    10 /* of a parked green's stack: the way down from a libc call to the switch                   \
+        */
+#define RETRY_NS (10 * 1000 * 1000LL) /* pause after the kernel refused a thread */
+#define BUDGET   16 /* non-blocking successes in a row before a green lets others run */
 
 GR_TLS struct green *gr_self;
 
@@ -173,15 +175,17 @@ static void make_loop(struct gr_hub *h)
     }
 }
 
-/* Jobs go to libuv's workers, which must not take the process's signals. */
+/* Jobs go to libuv's workers, calls that may wait for ever to stand-ins. These threads must not
+ * take the process's signals; libc's own, which concern every thread, they must. */
 static void submit_jobs(struct gr_hub *h)
 {
-    uint64_t all = ~0ULL;
+    uint64_t all = ~GR_SIG_LIBC;
     uint64_t old;
-    if (!h->to_submit) {
+    if (!h->to_submit && !h->errands) {
         return;
     }
     (void)GR_SYS(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, sizeof(all));
+    gr_standin_start_queued(h);
     while (h->to_submit) {
         struct gr_job *job = h->to_submit;
         h->to_submit = job->next;
@@ -208,7 +212,7 @@ static void turn(struct gr_hub *h)
     drain_remote(h);
     gr_sig_route(h);
     expire_timers(h);
-    if (any_ready(h) && !h->n_fd_waits && !h->n_jobs && !h->to_arm && !h->to_submit) {
+    if (any_ready(h) && !h->n_fd_waits && !h->n_jobs && !h->to_arm) {
         return; /* nothing in the loop can matter */
     }
     if (!h->loop) {
@@ -220,6 +224,9 @@ static void turn(struct gr_hub *h)
     if (!any_ready(h)) {
         const struct gr_heap_node *top = gr_heap_top(&h->timers);
         deadline = top ? top->key : GR_FOREVER;
+        if (h->errands && deadline > gr_deadline_in(RETRY_NS)) {
+            deadline = gr_deadline_in(RETRY_NS);
+        }
         (void)atomic_exchange(&h->sleeping, true); /* before the look at what else wakes us */
         if (atomic_load(&h->remote) || gr_sig_unrouted(h)) {
             deadline = 0;

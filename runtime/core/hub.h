@@ -14,20 +14,24 @@
 #define GR_N_CACHES 16
 
 struct gr_hub {
-    struct gr_ctx ctx;              /* the hub's own stack and TLS */
-    struct gr_hub *next;            /* of the process */
-    struct green *current;          /* running green; NULL while the hub itself runs */
-    struct gr_list run;             /* this generation */
-    struct gr_list ready;           /* the next one */
-    unsigned since_poll;            /* switches since the loop was turned */
-    struct gr_loop *loop;           /* NULL until somebody needs it */
-    struct gr_heap timers;          /* greens by deadline */
-    struct gr_fd *to_arm;           /* descriptors to register before the loop turns */
-    struct gr_job *to_submit;       /* jobs for workers */
+    struct gr_ctx ctx;         /* the hub's own stack and TLS */
+    struct gr_hub *next;       /* of the process */
+    struct green *current;     /* running green; NULL while the hub itself runs */
+    struct gr_list run;        /* this generation */
+    struct gr_list ready;      /* the next one */
+    unsigned since_poll;       /* switches since the loop was turned */
+    struct gr_loop *loop;      /* NULL until somebody needs it */
+    struct gr_heap timers;     /* greens by deadline */
+    struct gr_fd *to_arm;      /* descriptors to register before the loop turns */
+    struct gr_job *to_submit;  /* jobs for workers */
+    struct gr_errand *errands; /* calls that wait for a stand-in to be made */
+    struct gr_standin *idle_standins;
+    unsigned n_standins;
+    unsigned n_standins_peak;
     _Atomic(struct green *) remote; /* wakes from other kernel threads and from signal handlers */
     _Atomic bool sleeping;          /* the loop may block: a remote wake must write to it */
     unsigned n_fd_waits;            /* greens and poll links waiting on descriptors */
-    unsigned n_jobs;                /* jobs at workers */
+    unsigned n_jobs;                /* jobs at workers and stand-ins */
     unsigned n_greens;              /* alive, main included */
     unsigned n_peak;
     struct gr_list all; /* every green alive */
@@ -41,8 +45,8 @@ struct gr_hub {
     bool no_native; /* foreign threads may wake greens at any time: never block natively */
     uint64_t switches;
     uint64_t parks[GR_WHY_N];
-    uint64_t native_calls;   /* waits left to the kernel because nothing else could run */
-    uint64_t blocking_calls; /* calls known to wait that were made although others could run */
+    uint64_t native_calls; /* waits left to the kernel because nothing else could run */
+    uint64_t blocking_calls;
     uint64_t created;
 };
 
@@ -70,8 +74,9 @@ extern bool gr_active __attribute__((visibility("hidden")));
 /* gr_runtime_fork_child - first thing in a forked child: only the caller exists. */
 void gr_runtime_fork_child(void);
 
-/* gr_offload - run @fn(@arg) on a worker thread while the calling green waits. errno and h_errno
- * are carried over. */
+/* gr_offload - run @fn(@arg), which ends by itself, on one of a few worker threads while the
+ * calling green waits. errno and h_errno are carried over. For calls that may wait for ever:
+ * standin.h. */
 void gr_offload(void (*fn)(void *), void *arg);
 
 /* gr_hub_foreign - a kernel thread exists that may wake greens at any time: no hub may block

@@ -26,7 +26,7 @@ static int park_thread(struct gr_waiter *w, int64_t deadline, unsigned flags)
     while (!atomic_load_explicit(&w->woken, memory_order_acquire)) {
         long rc = GR_SYS(SYS_futex, &w->woken, FUTEX_WAIT_BITSET_PRIVATE, 0,
                          deadline == GR_FOREVER ? NULL : &ts, 0, FUTEX_BITSET_MATCH_ANY);
-        if (rc == -ETIMEDOUT || (rc == -EINTR && (flags & GR_INTR))) {
+        if (rc == -ETIMEDOUT || (rc == -EINTR && (flags & GR_SIGNAL))) {
             return (int)rc;
         }
     }
@@ -36,12 +36,6 @@ static int park_thread(struct gr_waiter *w, int64_t deadline, unsigned flags)
 static bool is_woken(const struct gr_waiter *w)
 {
     return atomic_load_explicit(&w->woken, memory_order_acquire);
-}
-
-static bool is_cancelled(const struct green *g, unsigned flags)
-{
-    return flags && atomic_load_explicit(&g->cancel_pending, memory_order_relaxed) &&
-           !g->cancel_disabled;
 }
 
 int gr_park(struct gr_waiter *w, int64_t deadline, unsigned flags, enum gr_why why)
@@ -55,11 +49,11 @@ int gr_park(struct gr_waiter *w, int64_t deadline, unsigned flags, enum gr_why w
         if (is_woken(w)) {
             return 0;
         }
-        if (GR_UNLIKELY(is_cancelled(g, flags))) {
+        if (GR_UNLIKELY(gr_cancelled(g, flags))) {
             return -ECANCELED;
         }
-        if (GR_UNLIKELY(gr_sig_deliverable(g))) {
-            if (flags & GR_INTR) {
+        if (GR_UNLIKELY(gr_sig_deliverable(g)) && !(flags & GR_HOLD)) {
+            if (flags & GR_SIGNAL) {
                 return -EINTR;
             }
             (void)gr_sig_check(); /* the wait goes on afterwards */

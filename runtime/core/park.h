@@ -55,10 +55,10 @@ struct gr_waiter {
 };
 
 /* Park flags. */
-#define GR_INTR                                                                                    \
-    1u /* a signal handler that ran ends the wait with -EINTR or -GR_ERESTART; a cancellation      \
-          point */
+#define GR_SIGNAL 1u /* a signal handler that ran ends the wait with -EINTR or -GR_ERESTART */
 #define GR_CANCEL 2u /* a cancellation point */
+#define GR_INTR   (GR_SIGNAL | GR_CANCEL)
+#define GR_HOLD   4u /* handlers that become due wait for the end of the wait */
 
 /*
  * gr_waiter_init - prepare @w for one wait of the calling thread or green; @key may be NULL. Never
@@ -67,13 +67,13 @@ struct gr_waiter {
 void gr_waiter_init(struct gr_waiter *w, const void *key);
 
 /*
- * gr_park - wait until gr_wake(@w), the deadline, or with GR_INTR a signal.
+ * gr_park - wait until gr_wake(@w), the deadline, or with GR_SIGNAL a signal.
  * @w:        initialised by gr_waiter_init(), queued by the caller where its waker finds it
  * @deadline: absolute monotonic ns, GR_FOREVER allowed; never returns -ETIMEDOUT before it
  * @why:      what it waits for
  *
- * Returns 0 when woken, -ETIMEDOUT, at a cancellation point -ECANCELED, with GR_INTR -EINTR when a
- * handler is due. On a result other than 0 the caller must take @w off its list under that list's
+ * Returns 0 when woken, -ETIMEDOUT, at a cancellation point -ECANCELED, with GR_SIGNAL -EINTR when
+ * a handler is due. On a result other than 0 the caller must take @w off its list under that list's
  * lock, and treat the wait as woken if somebody else already did; after -EINTR it then calls
  * gr_sig_interrupted(), whose result is that of the wait. Switches: yes on a green; blocks the
  * kernel thread on a foreign one. errno is preserved.
@@ -93,7 +93,7 @@ void gr_wake(struct gr_waiter *w);
 void gr_yield(void);
 
 /* gr_sleep_until - park with no waker. Returns 0 at the deadline, -EINTR or -GR_ERESTART with
- * GR_INTR. */
+ * GR_SIGNAL. */
 int gr_sleep_until(int64_t deadline, unsigned flags);
 
 /* gr_owner_id - number that identifies the caller as an owner: a positive int, unique among greens

@@ -75,7 +75,7 @@ static unsigned
 static uint64_t kernel_mask;
 
 /* Never blocked, or libc's own (SIGCANCEL, SIGSETXID). */
-#define ALWAYS_OPEN (gr_sigbit(SIGKILL) | gr_sigbit(SIGSTOP) | 3ULL << 31)
+#define ALWAYS_OPEN (gr_sigbit(SIGKILL) | gr_sigbit(SIGSTOP) | GR_SIG_LIBC)
 
 /* --- masks --- */
 
@@ -525,6 +525,37 @@ int gr_sig_action(int sig, const struct sigaction *act, struct sigaction *old)
         old->sa_flags = (int)(before.flags & ~(unsigned long)SA_RESTORER);
     }
     return 0;
+}
+
+/* --- ending the waits of kernel threads --- */
+
+#define SIG_CANCEL 32
+
+/* libc's own handler of the signal, if it has one by now. For a thread that it did not cancel it
+ * does nothing. */
+static uintptr_t libc_cancel;
+
+static void on_cut_off(int sig, siginfo_t *info, void *uc)
+{
+    if (libc_cancel) {
+        call(libc_cancel, sig, info, uc);
+    }
+}
+
+void gr_sig_cut_off(int tid)
+{
+    struct kernel_action ours = {.handler = (uintptr_t)on_cut_off, .flags = SA_SIGINFO};
+    struct kernel_action now = {0};
+#if defined(__x86_64__)
+    ours.flags |= SA_RESTORER;
+    ours.restorer = gr_arch_sigreturn;
+#endif
+    (void)GR_SYS(SYS_rt_sigaction, SIG_CANCEL, NULL, &now, MASK_SIZE);
+    if (now.handler != ours.handler) { /* not yet, or libc has set its own, with SA_RESTART */
+        libc_cancel = is_handler(&now) ? now.handler : 0;
+        (void)GR_SYS(SYS_rt_sigaction, SIG_CANCEL, &ours, NULL, MASK_SIZE);
+    }
+    (void)GR_SYS(SYS_tgkill, getpid(), tid, SIG_CANCEL);
 }
 
 /* --- masks, as the program sees them --- */

@@ -24,6 +24,9 @@ static inline uint64_t gr_sigbit(int sig)
     return 1ULL << (sig - 1);
 }
 
+/* libc's own signals, SIGCANCEL and SIGSETXID; programs cannot have them. */
+#define GR_SIG_LIBC (3ULL << 31)
+
 /* gr_sig_init - begin with the mask that the process has now; gr_sig_start - take over its
  * dispositions. */
 void gr_sig_init(struct green *main);
@@ -106,6 +109,12 @@ void gr_sig_fork_child(void);
  * transferred, go on cooperatively.
  */
 bool gr_native(long *ret, long nr, long a, long b, long c, long d, long e, long f);
+
+/*
+ * gr_sig_cut_off - make the system call that the kernel thread @tid waits in end with EINTR, if it
+ * is in one. By libc's SIGCANCEL, whose purpose that is.
+ */
+void gr_sig_cut_off(int tid);
 
 /* For the hub: hand process-directed signals to greens; is any waiting for that? */
 void gr_sig_route(struct gr_hub *h);

@@ -12,6 +12,7 @@
 #include "runtime/core/hub.h"
 #include "runtime/core/lot.h"
 #include "runtime/core/signal.h"
+#include "runtime/core/standin.h"
 #include "runtime/core/tls.h"
 
 #include <errno.h>
@@ -226,6 +227,7 @@ void gr_runtime_fork_child(void)
     gr_heap_clear(&h->timers);
     h->to_arm = NULL;
     h->to_submit = NULL;
+    gr_standin_fork_child(h);
     h->zombie = NULL;
     atomic_store(&h->remote, NULL);
     atomic_store(&h->sleeping, false);
