@@ -119,9 +119,9 @@ __attribute__((destructor)) static void leave_process(void)
     }
     gr_log("greens: %llu created, %u at peak; switches: %llu; carriers: 1",
            (unsigned long long)h->created, h->n_peak, (unsigned long long)h->switches);
-    gr_log("calls that blocked the carrier: %llu; waits left to the kernel as nothing else could "
-           "run: %llu",
-           (unsigned long long)h->blocking_calls, (unsigned long long)h->native_calls);
+    gr_log("waits left to the kernel as nothing else could run: %llu; kernel threads that waited "
+           "in place of greens: %u at most",
+           (unsigned long long)h->native_calls, h->n_standins_peak);
     say_parks(h);
     say_calls();
 }

@@ -2,6 +2,7 @@
 #include "runtime/base/log.h"
 #include "shim/body.h"
 #include "shim/io.h"
+#include "shim/kernel_wait.h"
 #include "shim/process.h"
 
 #include <fcntl.h>
@@ -165,7 +166,6 @@ static int set_flags(int fd, long flags)
     return rc;
 }
 
-/* fcntl() with F_SETLKW and its like waits; that is left to the kernel here. */
 GR_SHIM int fcntl(int fd, int cmd, ...)
 {
     va_list ap;
@@ -185,8 +185,7 @@ GR_SHIM int fcntl(int fd, int cmd, ...)
         return set_flags(fd, (long)arg);
     case F_SETLKW:
     case F_OFD_SETLKW:
-        gr_self->hub->blocking_calls += !gr_hub_quiet();
-        return real.fcntl(fd, cmd, arg);
+        return (int)gr_ret(gr_lock_record(fd, cmd, arg));
     default:
         return real.fcntl(fd, cmd, arg);
     }
@@ -215,41 +214,25 @@ GR_SHIM int ioctl(int fd, unsigned long request, ...)
 
 /* --- opening --- */
 
-struct open_args {
-    int dir;
-    const char *path;
-    int flags;
-    mode_t mode;
-    int fd;
-};
-
-static void open_now(void *arg)
-{
-    struct open_args *a = arg;
-    a->fd = real.openat(a->dir, a->path, a->flags, a->mode);
-}
-
-/* Opening a FIFO waits for the other end: on a worker, since there is nothing to wait on before it
- * is open. */
-static bool open_waits(const struct open_args *a)
+/* Opening a FIFO waits for the other end; before it is open there is nothing to wait on. */
+static bool open_waits(int dir, const char *path, int flags)
 {
     struct stat st;
-    if (a->flags & (O_NONBLOCK | O_PATH) || (a->flags & O_ACCMODE) == O_RDWR || !gr_on_green() ||
-        gr_hub_quiet()) {
+    if ((flags & (O_NONBLOCK | O_PATH)) || (flags & O_ACCMODE) == O_RDWR || gr_hub_quiet()) {
         return false;
     }
-    return GR_SYS(SYS_newfstatat, a->dir, a->path, &st, 0) == 0 && S_ISFIFO(st.st_mode);
+    return GR_SYS(SYS_newfstatat, dir, path, &st, 0) == 0 && S_ISFIFO(st.st_mode);
 }
 
 int gr_open_on(int dir, const char *path, int flags, mode_t mode)
 {
-    struct open_args a = {.dir = dir, .path = path, .flags = flags, .mode = mode};
-    if (open_waits(&a)) {
-        gr_offload(open_now, &a);
-    } else {
-        open_now(&a);
-    }
-    return opened(a.fd, GR_KIND_UNKNOWN, flags & O_NONBLOCK);
+    struct gr_kernel_wait w = {.call = {SYS_openat, {dir, (long)path, flags, mode}},
+                               .restarts = true,
+                               .flags = GR_INTR,
+                               .deadline = GR_FOREVER};
+    int fd = open_waits(dir, path, flags) ? (int)gr_ret(gr_kernel_wait(&w))
+                                          : real.openat(dir, path, flags, mode);
+    return opened(fd, GR_KIND_UNKNOWN, flags & O_NONBLOCK);
 }
 
 GR_SHIM int open(const char *path, int flags, ...)

@@ -1,4 +1,5 @@
 /* <sys/socket.h> */
+#include "runtime/core/standin.h"
 #include "shim/io.h"
 
 #include <fcntl.h>
@@ -85,36 +86,20 @@ GR_SHIM int setsockopt(int fd, int level, int name, const void *val, socklen_t l
 
 /* --- accept --- */
 
-struct accept_args {
-    int fd;
-    int flags;
-    struct sockaddr *addr;
-    socklen_t *len;
-    long rc;
-};
-
-static void accept_on_worker(void *arg)
-{
-    struct accept_args *a = arg;
-    a->rc = GR_SYS(SYS_accept4, a->fd, a->addr, a->len, a->flags);
-}
-
 /*
  * accept() has no flag for one call. Our own listeners carry a hidden O_NONBLOCK. A listener that
- * other processes have as well must not: there a connection is waited for, and then accepted on a
- * worker, which may find it gone and wait on.
+ * other processes have as well must not: there a connection is waited for, and then accepted by a
+ * stand-in, which may find it gone and wait on.
  */
-static long accept_now(struct gr_fd *f, struct sockaddr *addr, socklen_t *len, int flags)
+static long accept_now(struct gr_fd *f, const struct gr_syscall *c, int64_t deadline)
 {
     if (gr_fdtable_listener(f)) {
-        return GR_SYS(SYS_accept4, f->fd, addr, len, flags);
+        return gr_syscall_make(c);
     }
-    struct accept_args a = {.fd = f->fd, .flags = flags, .addr = addr, .len = len};
     if (!gr_io_ready(f->fd, GR_IN)) {
         return -EAGAIN;
     }
-    gr_offload(accept_on_worker, &a);
-    return a.rc;
+    return gr_standin_call(c, deadline, GR_INTR);
 }
 
 static long accept_waiting(struct gr_fd **fp, struct sockaddr *addr, socklen_t *len, int flags)
@@ -131,17 +116,21 @@ static long accept_waiting(struct gr_fd **fp, struct sockaddr *addr, socklen_t *
     }
     int64_t deadline = gr_fdtable_deadline(f, GR_IN);
     for (;;) {
+        rc = -EAGAIN;
         if ((f->ready & GR_IN) || !f->armed) {
-            rc = accept_now(f, addr, len, flags);
-            if (rc != -EAGAIN) {
+            struct gr_syscall c = {SYS_accept4, {f->fd, (long)addr, (long)len, flags}};
+            rc = accept_now(f, &c, deadline);
+            if (rc != -EAGAIN && rc != -GR_ERESTART) {
                 gr_fd_pass_on(f, GR_IN);
                 gr_hub_charge();
-                return rc;
+                return rc == -ETIMEDOUT ? -EAGAIN : rc;
             }
-            gr_fd_drained(f, GR_IN);
         }
-        rc = gr_fd_wait(fp, GR_IN, deadline, GR_INTR);
-        f = *fp;
+        if (rc == -EAGAIN) {
+            gr_fd_drained(f, GR_IN);
+            rc = gr_fd_wait(fp, GR_IN, deadline, GR_INTR);
+            f = *fp;
+        }
         if (rc == -GR_ERESTART && deadline == GR_FOREVER) {
             rc = 0;
         }

@@ -149,6 +149,37 @@ static bool process_twin(const struct gr_call *s, long *ret)
     }
 }
 
+/* --- message queues, System V IPC --- */
+
+static bool ipc_twin(const struct gr_call *s, long *ret)
+{
+    switch (s->nr) {
+    case SYS_mq_timedsend:
+        *ret = mq_timedsend((mqd_t)s->a, (const char *)s->b, (size_t)s->c, (unsigned)s->d,
+                            (const struct timespec *)s->e);
+        return true;
+    case SYS_mq_timedreceive:
+        *ret = mq_timedreceive((mqd_t)s->a, (char *)s->b, (size_t)s->c, (unsigned *)s->d,
+                               (const struct timespec *)s->e);
+        return true;
+    case SYS_semop:
+        *ret = semop((int)s->a, (struct sembuf *)s->b, (size_t)s->c);
+        return true;
+    case SYS_semtimedop:
+        *ret = semtimedop((int)s->a, (struct sembuf *)s->b, (size_t)s->c,
+                          (const struct timespec *)s->d);
+        return true;
+    case SYS_msgsnd:
+        *ret = msgsnd((int)s->a, (const void *)s->b, (size_t)s->c, (int)s->d);
+        return true;
+    case SYS_msgrcv:
+        *ret = msgrcv((int)s->a, (void *)s->b, (size_t)s->c, s->d, (int)s->e);
+        return true;
+    default:
+        return false;
+    }
+}
+
 static long call_futex(const struct gr_call *s)
 {
     return gr_ret(gr_futex((uint32_t *)s->a, (int)s->b, (uint32_t)s->c, (uintptr_t)s->d,
@@ -165,7 +196,8 @@ static bool has_twin(const struct gr_call *s, long *ret)
         *ret = gr_ret(-ENOSYS); /* as on an older kernel: callers fall back to futex() */
         return true;
     }
-    return gr_call_io(s, ret) || signal_twin(s, ret) || time_twin(s, ret) || process_twin(s, ret);
+    return gr_call_io(s, ret) || signal_twin(s, ret) || time_twin(s, ret) || process_twin(s, ret) ||
+           ipc_twin(s, ret);
 }
 
 /* syscall() is no cancellation point, though the functions of the same names are. */

@@ -5,7 +5,9 @@
 #include "shim/shim.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 
 /* --- reading and writing --- */
 
@@ -53,6 +55,45 @@ static bool io_twin(const struct gr_call *s, long *ret)
         return true;
     case SYS_connect:
         *ret = connect((int)s->a, (const struct sockaddr *)s->b, (socklen_t)s->c);
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* --- files: locks, the disk --- */
+
+static bool file_twin(const struct gr_call *s, long *ret)
+{
+    switch (s->nr) {
+    case SYS_flock:
+        *ret = flock((int)s->a, (int)s->b);
+        return true;
+    case SYS_fsync:
+        *ret = fsync((int)s->a);
+        return true;
+    case SYS_fdatasync:
+        *ret = fdatasync((int)s->a);
+        return true;
+    case SYS_sync:
+        sync();
+        *ret = 0;
+        return true;
+    case SYS_syncfs:
+        *ret = syncfs((int)s->a);
+        return true;
+    case SYS_sync_file_range:
+        *ret = sync_file_range((int)s->a, s->b, s->c, (unsigned)s->d);
+        return true;
+    case SYS_msync:
+        *ret = msync((void *)s->a, (size_t)s->b, (int)s->c);
+        return true;
+    case SYS_fallocate:
+        *ret = fallocate((int)s->a, (int)s->b, s->c, s->d);
+        return true;
+    case SYS_copy_file_range:
+        *ret = copy_file_range((int)s->a, (off64_t *)s->b, (int)s->c, (off64_t *)s->d, (size_t)s->e,
+                               (unsigned)s->f);
         return true;
     default:
         return false;
@@ -184,5 +225,5 @@ static bool wait_twin(const struct gr_call *s, long *ret)
 
 bool gr_call_io(const struct gr_call *s, long *ret)
 {
-    return io_twin(s, ret) || fd_twin(s, ret) || wait_twin(s, ret);
+    return io_twin(s, ret) || fd_twin(s, ret) || wait_twin(s, ret) || file_twin(s, ret);
 }

@@ -46,7 +46,6 @@ struct gr_hub {
     uint64_t switches;
     uint64_t parks[GR_WHY_N];
     uint64_t native_calls; /* waits left to the kernel because nothing else could run */
-    uint64_t blocking_calls;
     uint64_t created;
 };
 

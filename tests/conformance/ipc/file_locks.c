@@ -1,5 +1,4 @@
 /* flock, fcntl record locks, OFD locks and lockf against a child process; EDEADLK, EAGAIN. */
-/* MODES: native green nodeep off */
 #include "testlib.h"
 
 #include <fcntl.h>

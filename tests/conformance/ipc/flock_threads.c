@@ -1,8 +1,5 @@
 /* flock and OFD locks between two threads with descriptions of their own: the second waits until
    the first lets go. */
-/* These waits block the whole process under greenshim so far (see README.md, limits):
-   they need the calls inside libc, or workers for waits without a descriptor. */
-/* MODES: native native-bg off */
 #include "testlib.h"
 
 #include <fcntl.h>

@@ -1,7 +1,4 @@
 /* POSIX message queues between threads: blocking both ways, timeouts, O_NONBLOCK. */
-/* These waits block the whole process under greenshim so far (see README.md, limits):
-   they need the calls inside libc, or workers for waits without a descriptor. */
-/* MODES: native native-bg off */
 #include "testlib.h"
 
 #include <fcntl.h>

@@ -1,7 +1,4 @@
 /* System V message queues and semaphores between threads. */
-/* These waits block the whole process under greenshim so far (see README.md, limits):
-   they need the calls inside libc, or workers for waits without a descriptor. */
-/* MODES: native native-bg off */
 #include "testlib.h"
 
 #include <sys/ipc.h>
