@@ -17,14 +17,15 @@ conf_progs := $(patsubst %,$(B)/%,$(basename $(conf_prog_src)))
 CONF_FLAGS := -O2 -g -Wall -Wextra -Werror -Wno-restrict -Wno-infinite-recursion \
               -Wno-unknown-warning-option -Wno-unused-value -D_GNU_SOURCE -pthread -Itests/lib
 conf_extra = $$(sed -n 's,^/\* BUILD: \(.*\) \*/$$,\1,p' $<)
-conf_link = $(B)/tests/lib/testlib.o $(conf_extra) -L$(@D) -Wl,-rpath,'$$ORIGIN'
+conf_objs := $(B)/tests/lib/testlib.o $(B)/tests/lib/nameserver.o
+conf_link = $(conf_objs) $(conf_extra) -L$(@D) -Wl,-rpath,'$$ORIGIN'
 
-conf_needs := $(B)/tests/lib/testlib.o tests/lib/testlib.h
+conf_needs := $(conf_objs) tests/lib/testlib.h tests/lib/nameserver.h
 
 .PHONY: conformance-programs
 conformance-programs: $(conf_progs) $(conf_libs)
 
-$(B)/tests/lib/testlib.o: tests/lib/testlib.c tests/lib/testlib.h
+$(conf_objs): $(B)/%.o: %.c tests/lib/testlib.h tests/lib/nameserver.h
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) -std=gnu11 $(CONF_FLAGS) -c -o $@ $<

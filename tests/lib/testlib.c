@@ -1,6 +1,7 @@
 #include "testlib.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -147,6 +148,56 @@ void span_end(struct span *span, int min_ms, const char *file, int line)
                           "want %llu",
                           (unsigned long long)best, (long long)took_ns / 1000000,
                           (unsigned long long)want);
+}
+
+/* Beats at most once in each 10 ms, and never makes up for one it missed. */
+static void *pulse_main(void *arg)
+{
+    struct pulse *pulse = arg;
+    int64_t beat = now_ns() / 10000000;
+
+    while (!flag_get(&pulse->stop)) {
+        struct timespec ts = ts_of_ms(++beat * 10);
+
+        clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
+        flag_add(&pulse->beats, 1);
+        int64_t now = now_ns() / 10000000;
+        beat = now > beat ? now : beat;
+    }
+    return NULL;
+}
+
+static pthread_t start_without_signals(void *(*fn)(void *), void *arg)
+{
+    sigset_t all, old;
+
+    /* The test's signals are the test's: keep them away from this thread. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &old);
+    pthread_t thread = start(fn, arg);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return thread;
+}
+
+void pulse_begin(struct pulse *pulse)
+{
+    pulse->stop = pulse->beats = 0;
+    pulse->thread = start_without_signals(pulse_main, pulse);
+    flag_wait(&pulse->beats, 1);
+    flag_set(&pulse->beats, 0);
+    pulse->span = span_begin();
+}
+
+void pulse_end(struct pulse *pulse, int min_ms, const char *file, int line)
+{
+    int beats = flag_get(&pulse->beats), want = min_ms / 10 * 9 / 10;
+
+    span_end(&pulse->span, min_ms, file, line);
+    flag_set(&pulse->stop, 1);
+    finish(pulse->thread);
+    if (beats < want)
+        test_inconclusive(file, line, "another thread ran in %d of %d slices of 10 ms, want %d",
+                          beats, min_ms / 10, want);
 }
 
 struct call {
@@ -298,6 +349,94 @@ void read_all(int fd, void *data, size_t size)
     }
 }
 
+size_t fill_fd(int fd)
+{
+    static const char block[4096] = {[0 ... 4095] = 'x'};
+    int was = is_nonblock(fd);
+    size_t total = 0;
+
+    set_nonblock(fd, 1);
+    for (size_t size = sizeof(block); size > 0;) {
+        long n = write(fd, block, size);
+
+        if (n > 0)
+            total += (size_t)n;
+        else
+            size /= 2; /* also the last corner */
+    }
+    CHECK_EQ(errno, EAGAIN);
+    set_nonblock(fd, was);
+    return total;
+}
+
+static void *sink_main(void *arg)
+{
+    struct sink *sink = arg;
+    size_t space = 0;
+    long n;
+
+    sleep_ms(sink->delay_ms);
+    do {
+        if (space - sink->size < 65536) {
+            space = space * 2 + 131072;
+            sink->data = realloc(sink->data, space);
+            CHECK(sink->data);
+        }
+        n = SYS(read(sink->fd, sink->data + sink->size, space - sink->size - 1));
+        sink->size += (size_t)n;
+    } while (n > 0);
+    sink->data[sink->size] = '\0';
+    SYS(close(sink->fd));
+    return NULL;
+}
+
+void sink_start(struct sink *sink, int fd, int delay_ms)
+{
+    *sink = (struct sink){.fd = fd, .delay_ms = delay_ms};
+    sink->thread = start(sink_main, sink);
+}
+
+void sink_finish(struct sink *sink)
+{
+    finish(sink->thread);
+}
+
+struct later {
+    int fd, delay_ms;
+    const char *text;
+};
+
+static void *later_main(void *arg)
+{
+    struct later later = *(struct later *)arg;
+
+    free(arg);
+    sleep_ms(later.delay_ms);
+    write_all(later.fd, later.text, strlen(later.text));
+    return NULL;
+}
+
+pthread_t write_after(int fd, const char *text, int delay_ms)
+{
+    struct later *later = malloc(sizeof(*later));
+
+    CHECK(later);
+    *later = (struct later){.fd = fd, .delay_ms = delay_ms, .text = text};
+    return start(later_main, later);
+}
+
+int open_descriptors(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    int count = -3; /* ".", ".." and the directory itself */
+
+    CHECK(dir);
+    while (readdir(dir))
+        count++;
+    closedir(dir);
+    return count;
+}
+
 static unsigned char pattern_at(uint64_t i)
 {
     return (unsigned char)((i * 2654435761u) >> 13);
@@ -385,17 +524,11 @@ static void *background_main(void *arg)
 
 static void background_begin(int count)
 {
-    sigset_t all, old;
-
-    /* The test's signals are the test's: keep them away from these threads. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &old);
     if (count > 64)
         count = 64;
     for (int i = 0; i < count; i++)
-        background_thread[i] = start(background_main, &background_ticks[i]);
+        background_thread[i] = start_without_signals(background_main, &background_ticks[i]);
     background_count = count;
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
 /* Whatever the test did, every thread must have got on. */

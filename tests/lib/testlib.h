@@ -113,6 +113,24 @@ void span_end(struct span *span, int min_ms, const char *file, int line);
         span_end(&span_, (min_ms), __FILE__, __LINE__);                                            \
     } while (0)
 
+/* TAKES, and a thread of its own must get on meanwhile: it is to run once in each 10 ms, and in
+   nine of ten it has to. */
+struct pulse {
+    struct span span;
+    pthread_t thread;
+    int stop;
+    int beats;
+};
+void pulse_begin(struct pulse *pulse);
+void pulse_end(struct pulse *pulse, int min_ms, const char *file, int line);
+#define OTHERS_RUN(min_ms, stmt)                                                                   \
+    do {                                                                                           \
+        struct pulse pulse_;                                                                       \
+        pulse_begin(&pulse_);                                                                      \
+        stmt;                                                                                      \
+        pulse_end(&pulse_, (min_ms), __FILE__, __LINE__);                                          \
+    } while (0)
+
 /* Threads and flags. */
 pthread_t start(void *(*fn)(void *), void *arg);
 void *finish(pthread_t thread);
@@ -132,6 +150,25 @@ void set_nonblock(int fd, int on);
 int is_nonblock(int fd);
 void write_all(int fd, const void *data, size_t size);
 void read_all(int fd, void *data, size_t size);
+size_t fill_fd(int fd); /* writes 'x' until it would block; how many */
+
+/* A thread that waits, then reads a descriptor to its end and closes it. sink_finish joins it; data
+   is the caller's to free, and followed by a zero byte. */
+struct sink {
+    int fd;
+    int delay_ms;
+    char *data;
+    size_t size;
+    pthread_t thread;
+};
+void sink_start(struct sink *sink, int fd, int delay_ms);
+void sink_finish(struct sink *sink);
+
+/* A thread that waits, then writes a text and keeps the descriptor open; finish() joins it. */
+pthread_t write_after(int fd, const char *text, int delay_ms);
+
+int open_descriptors(void); /* how many this process has */
+
 void fill_pattern(unsigned char *data, size_t size, uint64_t offset);
 int pattern_ok(const unsigned char *data, size_t size, uint64_t offset);
 
