@@ -29,6 +29,7 @@ static bool start_runtime(void)
         return gr_active;
     }
     gr_green_on_exit = thread_ends;
+    gr_resolver_start();
     const char *why = gr_sync_check();
     if (why || gr_runtime_start(&why)) {
         refused = true;

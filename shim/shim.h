@@ -28,6 +28,10 @@ static inline struct green *gr_on_green(void)
     return g && GR_LIKELY(g->crit == 0) ? g : NULL;
 }
 
+/* gr_resolver_start - before the first green is made: each shall have a resolver state of its own.
+ */
+void gr_resolver_start(void);
+
 /*
  * At the end of the calling green @g, in this order: destructors of its pthread keys
  * (pthread_key.c); what the resolver keeps for it (netdb.c).

@@ -43,6 +43,7 @@ extern void *_dl_allocate_tls(void *mem) GR_WEAK;
 extern void _dl_deallocate_tls(void *tcb, bool free_tcb) GR_WEAK;
 extern void _dl_get_tls_static_info(size_t *size, size_t *align) GR_WEAK;
 extern void __call_tls_dtors(void) GR_WEAK;
+extern GR_TLS void *__resp GR_WEAK; /* the thread's resolver state */
 extern void __ctype_init(void);
 
 #define TSD_BLOCK_SLOTS 32   /* pthread keys in the block inside the descriptor */
@@ -75,6 +76,7 @@ static struct {
 ptrdiff_t gr_tls_malloc_words[2];
 int gr_tls_n_malloc_words;
 ptrdiff_t gr_tls_self_off;
+ptrdiff_t gr_tls_resolver;
 
 #if defined(__x86_64__)
 #define DESC_BELOW_TP 0
@@ -346,6 +348,9 @@ void *gr_tls_make(void *top, void *stack, size_t stack_size, size_t guard)
     *dtv_slot(tp) = NULL;
     if (!_dl_allocate_tls(tp)) {
         return NULL;
+    }
+    if (gr_tls_resolver && &__resp) {
+        *word_at(tp, (char *)&__resp - gr_arch_tp()) = (uintptr_t)(desc + gr_tls_resolver);
     }
     link_after_anchor(desc);
     return tp;

@@ -50,6 +50,12 @@ void gr_tls_enter(void);
  * (EOWNERDEAD). */
 void gr_tls_release_robust(void *tp);
 
+/*
+ * Where in a thread's descriptor its resolver state lies, as seen in a kernel thread; set before
+ * the first block is made. 0: not known, then all share main's.
+ */
+extern ptrdiff_t gr_tls_resolver __attribute__((visibility("hidden")));
+
 /* gr_tls_exit_dtors - run the C++ thread_local destructors of the calling green. */
 void gr_tls_exit_dtors(void);
 
