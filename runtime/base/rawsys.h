@@ -3,8 +3,10 @@
 #ifndef GR_BASE_RAWSYS_H
 #define GR_BASE_RAWSYS_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 
 /* Returns the kernel's answer: a result, or -errno. errno is not touched. */
 #ifdef __clang_analyzer__
@@ -57,5 +59,14 @@ static inline long gr_syscall_make(const struct gr_syscall *c)
 #define GR_SYS(...) GR_SYS_(__VA_ARGS__, 0, 0, 0, 0, 0, 0)
 #define GR_SYS_(nr, a, b, c, d, e, f, ...)                                                         \
     gr_syscall6((long)(nr), (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+
+/* gr_peek - copy @n bytes of our own memory that may have been unmapped. 0 or -errno. */
+static inline int gr_peek(void *to, const void *from, size_t n)
+{
+    struct iovec local = {.iov_base = to, .iov_len = n};
+    struct iovec remote = {.iov_base = (void *)from, .iov_len = n};
+    long rc = GR_SYS(SYS_process_vm_readv, GR_SYS(SYS_getpid), &local, 1, &remote, 1, 0);
+    return rc < 0 ? (int)rc : rc == (long)n ? 0 : -14; /* EFAULT */
+}
 
 #endif

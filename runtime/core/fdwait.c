@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -317,4 +318,48 @@ void gr_fd_forget(struct gr_fd *f)
     f->ready = GR_IN | GR_OUT;
     f->kind = 0;
     gr_leave(gr_self);
+}
+
+/* --- seen from another thread, while all this may change: memory is peeked at --- */
+
+/* What the first waiter on @f waits for; false: nobody waits, or it has been woken already. */
+static bool first_wait(const struct gr_fd *f, struct pollfd *p)
+{
+    struct gr_list *first = __atomic_load_n(&f->waiters.next, __ATOMIC_RELAXED);
+    struct gr_fdlink l;
+    struct gr_waiter w;
+    if (f->life != life || first == &f->waiters ||
+        gr_peek(&l, GR_LIST_ENTRY(first, struct gr_fdlink, link), sizeof(l)) ||
+        gr_peek(&w, l.w, sizeof(w)) || atomic_load(&w.woken)) {
+        return false;
+    }
+    *p = (struct pollfd){.fd = f->fd};
+    p->events =
+        (short)((l.events & GR_IN ? POLLIN | POLLRDHUP : 0) | (l.events & GR_OUT ? POLLOUT : 0));
+    return true;
+}
+
+static unsigned count_ready(struct pollfd *p, unsigned n)
+{
+    struct timespec none = {0};
+    long ready = n ? GR_SYS(SYS_ppoll, p, n, &none, NULL, 0) : 0;
+    return ready > 0 ? (unsigned)ready : 0;
+}
+
+unsigned gr_fd_held_up(void)
+{
+    struct pollfd p[64];
+    unsigned n = 0;
+    unsigned ready = 0;
+    for (size_t i = 0; i < N_CHUNKS; i++) {
+        const struct gr_fd *c = __atomic_load_n(&chunks[i], __ATOMIC_ACQUIRE);
+        for (size_t k = 0; c && k < CHUNK_SIZE; k++) {
+            n += first_wait(&c[k], &p[n]);
+            if (n == GR_ARRAY_SIZE(p)) {
+                ready += count_ready(p, n);
+                n = 0;
+            }
+        }
+    }
+    return ready + count_ready(p, n);
 }

@@ -112,6 +112,13 @@ void gr_fd_kick(struct gr_fd *f);
  */
 void gr_fd_forget(struct gr_fd *f);
 
+/*
+ * gr_fd_held_up - descriptors that are ready for the green that waits on them; of several waiters
+ * the first counts. Exact while the carrier stands still, else a guess. Any thread that shares the
+ * carrier's descriptors; never switches.
+ */
+unsigned gr_fd_held_up(void);
+
 /* Used by the hub. */
 void gr_fd_on_event(struct gr_loop_fd *w, unsigned got);
 void gr_fd_arm_queued(struct gr_hub *h);

@@ -304,6 +304,54 @@ bool gr_hub_quiet(void)
            !atomic_load(&h->remote) && !gr_sig_unrouted(h);
 }
 
+/* --- seen from another thread, while all this may change: memory is peeked at --- */
+
+#define COUNT_MAX 10000 /* a list that changes while it is walked may have no end */
+
+static unsigned count_list(const struct gr_list *head)
+{
+    unsigned n = 0;
+    struct gr_list seen = {.next = __atomic_load_n(&head->next, __ATOMIC_RELAXED)};
+    while (seen.next != head && n < COUNT_MAX && gr_peek(&seen, seen.next, sizeof(seen)) == 0) {
+        n++;
+    }
+    return n;
+}
+
+static unsigned count_remote(const struct gr_hub *h)
+{
+    unsigned n = 0;
+    struct green *g = atomic_load(&h->remote);
+    while (g && n < COUNT_MAX && gr_peek(&g, &g->remote_next, sizeof(void *)) == 0) {
+        n++;
+    }
+    return n;
+}
+
+static unsigned count_due(const struct gr_hub *h)
+{
+    struct gr_heap_node some[64];
+    const struct gr_heap_node *nodes = __atomic_load_n(&h->timers.nodes, __ATOMIC_RELAXED);
+    size_t n = __atomic_load_n(&h->timers.n, __ATOMIC_RELAXED);
+    int64_t now = gr_now();
+    unsigned due = 0;
+    for (size_t i = 0; i < n && i < COUNT_MAX; i += GR_ARRAY_SIZE(some)) {
+        size_t m = n - i < GR_ARRAY_SIZE(some) ? n - i : GR_ARRAY_SIZE(some);
+        if (gr_peek(some, nodes + i, m * sizeof(some[0]))) {
+            break;
+        }
+        for (size_t k = 0; k < m; k++) {
+            due += some[k].key <= now;
+        }
+    }
+    return due;
+}
+
+unsigned gr_hub_held_up(const struct gr_hub *h)
+{
+    return count_list(&h->run) + count_list(&h->ready) + count_remote(h) + count_due(h);
+}
+
 /* Give up the CPU, but stay ready. */
 static void requeue(struct green *g)
 {

@@ -89,6 +89,13 @@ void gr_hub_borrow(const struct green *from, const struct green *to);
 /* Account for one non-blocking success of the caller; yields when its budget is used up. */
 void gr_hub_charge(void);
 
+/*
+ * gr_hub_held_up - greens that could run if the carrier of @h were free, apart from those whose
+ * descriptor is ready (gr_fd_held_up()). Exact while the carrier stands still, else a guess.
+ * Any thread; never switches.
+ */
+unsigned gr_hub_held_up(const struct gr_hub *h);
+
 /* Used by core only. */
 struct gr_hub *gr_hub_new(const char **why);
 void gr_hub_poke(

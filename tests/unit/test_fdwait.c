@@ -601,3 +601,69 @@ Test(fdwait, impossible_number_is_skipped)
     join(spawn(poll_two, &q));
     cr_assert_eq(q.rc, -ETIMEDOUT);
 }
+
+/* --- who is held up --- */
+
+static void *count_held_up(void *arg)
+{
+    *(unsigned *)arg = gr_fd_held_up();
+    return arg;
+}
+
+/* As the watchdog sees it: from another kernel thread, while the carrier stands still. */
+static unsigned held_up(void)
+{
+    unsigned n = 0;
+    cr_assert_eq(pthread_join(foreign(count_held_up, &n), NULL), 0);
+    return n;
+}
+
+Test(fdwait, greens_whose_descriptor_is_ready_are_held_up)
+{
+    struct reader r = {.fd = p[0]};
+    struct green *g = spawn(read_one, &r);
+    (void)gr_sleep_until(gr_now() + MS(1), 0);
+    cr_assert_eq(held_up(), 0);
+    write_all(p[1], "x");
+    cr_assert_eq(held_up(), 1);
+    join(g);
+    write_all(p[1], "x");
+    cr_assert_eq(held_up(), 0, "nobody waits any more");
+}
+
+Test(fdwait, greens_that_wait_for_the_other_direction_are_not_held_up)
+{
+    int s[2];
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, s), 0);
+    struct reader r = {.fd = s[0]};
+    struct green *g = spawn(read_one, &r);
+    (void)gr_sleep_until(gr_now() + MS(1), 0);
+    cr_assert_eq(held_up(), 0, "it could write, but wants to read");
+    write_all(s[1], "x");
+    cr_assert_eq(held_up(), 1);
+    join(g);
+}
+
+Test(fdwait, many_held_up_are_counted)
+{
+    enum { N = 150 };
+    static struct reader r[N];
+    static int pipes[N][2];
+    struct green *g[N];
+    for (int i = 0; i < N; i++) {
+        cr_assert_eq(pipe2(pipes[i], O_NONBLOCK), 0);
+        r[i].fd = pipes[i][0];
+        g[i] = spawn(read_one, &r[i]);
+    }
+    (void)gr_sleep_until(gr_now() + MS(1), 0);
+    for (int i = 0; i < N; i += 2) {
+        write_all(pipes[i][1], "x");
+    }
+    cr_assert_eq(held_up(), N / 2);
+    for (int i = 1; i < N; i += 2) {
+        write_all(pipes[i][1], "x");
+    }
+    for (int i = 0; i < N; i++) {
+        join(g[i]);
+    }
+}

@@ -380,3 +380,97 @@ Test(hub, counts_what_it_does)
     cr_assert_eq(h->n_greens, 1);
     cr_assert_gt(h->switches, 0);
 }
+
+/* --- who is held up --- */
+
+struct held_up {
+    const struct gr_hub *hub;
+    unsigned n;
+};
+
+static void *count_held_up(void *arg)
+{
+    struct held_up *q = arg;
+    q->n = gr_hub_held_up(q->hub);
+    return arg;
+}
+
+/* As the watchdog sees it: from another kernel thread, while the carrier stands still. */
+static unsigned held_up(void)
+{
+    struct held_up q = {.hub = gr_hub_here()};
+    cr_assert_eq(pthread_join(foreign(count_held_up, &q), NULL), 0);
+    return q.n;
+}
+
+static void *sleep_until(void *arg)
+{
+    (void)gr_sleep_until(*(int64_t *)arg, 0);
+    return NULL;
+}
+
+Test(hub, nobody_is_held_up_by_waits)
+{
+    int64_t at = GR_FOREVER - 1;
+    struct green *g = spawn(sleep_until, &at);
+    struct green *soon = spawn(sleep_until, &(int64_t){gr_now() + MS(1)});
+    gr_yield();
+    join(soon);
+    cr_assert_eq(held_up(), 0);
+    cr_assert_eq(g->state, GR_PARKED);
+}
+
+Test(hub, ready_greens_are_held_up)
+{
+    struct green *g[70];
+    for (int i = 0; i < 70; i++) {
+        g[i] = spawn(yield_until_stopped, NULL);
+    }
+    cr_assert_eq(held_up(), 70);
+    gr_yield();
+    cr_assert_eq(held_up(), 70, "after a turn");
+    stop = true;
+    for (int i = 0; i < 70; i++) {
+        join(g[i]);
+    }
+}
+
+Test(hub, greens_whose_time_has_come_are_held_up)
+{
+    struct green *g[100];
+    int64_t at = gr_now() + MS(20);
+    for (int i = 0; i < 100; i++) {
+        g[i] = spawn(sleep_until, &at);
+    }
+    gr_yield();
+    while (gr_now() < at) {
+    }
+    cr_assert_eq(held_up(), 100);
+    for (int i = 0; i < 100; i++) {
+        join(g[i]);
+    }
+}
+
+static void *wake_one(void *arg)
+{
+    gr_wake(arg);
+    return NULL;
+}
+
+static void *park_self(void *arg)
+{
+    struct gr_waiter *w = arg;
+    gr_waiter_init(w, NULL);
+    return (void *)(intptr_t)gr_park(w, GR_FOREVER, 0, GR_WHY_NONE);
+}
+
+Test(hub, greens_woken_from_elsewhere_are_held_up)
+{
+    static struct gr_waiter w;
+    struct green *g = spawn(park_self, &w);
+    gr_yield();
+    cr_assert_eq(held_up(), 0);
+    cr_assert_eq(pthread_join(foreign(wake_one, &w), NULL), 0);
+    cr_assert_eq(held_up(), 1);
+    join(g);
+}
