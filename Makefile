@@ -1,6 +1,7 @@
 # greenshim: one non-recursive makefile; sources are found by wildcard, headers by -MMD.
 #
-#   make                 build/libgreenshim.so, build/libgreen.a, build/greenrun (installs nothing)
+#   make                 build/libgreenshim.so, build/libgreen.a, build/greenrun,
+#                        build/greenshim-report (installs nothing)
 #   make demo            an unmodified threaded server, natively and under greenrun
 #   make test            every test and lint; installs missing Debian packages first
 #   make bench           measurements against NPTL, epoll and libuv (QUICK=1: fewer rounds)
@@ -177,6 +178,7 @@ objects: $(RUNTIME_OBJ) $(SHIM_OBJ)
 
 # tools/NAME.c and the files of tools/NAME/ make build/NAME; runtime/base/ gives the settings.
 TOOL_LIBS_greenrun := -lelf
+TOOL_LIBS_greenshim-report := -ldw -lelf
 $(B)/obj/tools/%.o: DEFS = -DGR_VERSION='"$(VERSION)"' -DGR_LIBDIR='"$(LIBDIR)"' \
                            -DGR_MULTIARCH='"$(ARCH)-linux-gnu"'
 $(TOOL_OBJ): $(B)/obj/tool-flags

@@ -2,6 +2,7 @@
 #include "runtime/base/config.h"
 #include "runtime/base/log.h"
 #include "runtime/core/tls.h"
+#include "runtime/svc/watchdog.h"
 #include "shim/body.h"
 #include "shim/process.h"
 #include "shim/shim.h"
@@ -68,6 +69,7 @@ __attribute__((constructor)) static void enter_process(int argc, char **argv, ch
     if (gr_config.enabled) {
         gr_body_install();
         gr_tls_snapshot();
+        gr_watchdog_create = real.pthread_create;
         gr_process_init();
     }
 }
@@ -109,6 +111,7 @@ static void say_calls(void)
 
 __attribute__((destructor)) static void leave_process(void)
 {
+    gr_watchdog_stop();
     if (!gr_config.stats) {
         return;
     }

@@ -2,6 +2,7 @@
 #include "runtime/base/config.h"
 #include "runtime/base/log.h"
 #include "runtime/core/tls.h"
+#include "runtime/svc/watchdog.h"
 #include "shim/body.h"
 #include "shim/pthread_shared.h"
 #include "shim/shim.h"
@@ -110,6 +111,7 @@ GR_SHIM int pthread_create(pthread_t *out, const pthread_attr_t *attr, void *(*f
     if (rc) {
         return -rc;
     }
+    gr_watchdog_start();
     *out = gr_green_thread(g); /* before it runs: it may look at it */
     gr_green_start(g);
     return 0;

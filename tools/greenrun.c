@@ -82,6 +82,8 @@ static const char *argument_name(const struct setting *s)
         return " SIZE";
     case GR_CONFIG_INT:
         return is_level(s) ? "[=N]" : " N";
+    case GR_CONFIG_MS:
+        return "[=MS]";
     case GR_CONFIG_TLS:
         return " MODE";
     }
@@ -93,7 +95,7 @@ static int argument_kind(const struct setting *s)
     if (s->type == GR_CONFIG_BOOL) {
         return no_argument;
     }
-    return is_level(s) ? optional_argument : required_argument;
+    return is_level(s) || s->type == GR_CONFIG_MS ? optional_argument : required_argument;
 }
 
 static void print_help(void)
@@ -107,13 +109,14 @@ static void print_help(void)
         if (s->option) {
             (void)snprintf(option, sizeof(option), "--%s%s", s->option, argument_name(s));
         }
-        (void)printf("  %-18s %-21s %s\n", option, s->variable, s->help);
+        (void)printf("  %-21s %-24s %s\n", option, s->variable, s->help);
     }
-    (void)puts("  --check            check the program and start nothing; the exit status says\n"
-               "  --print-env        print the variables that would be set, quoted for a shell\n"
-               "  --help             this text\n"
-               "  --version          version of greenrun\n\n"
-               "SIZE is in bytes or has a suffix K, M or G. The exit status is the program's;\n"
+    (void)puts("  --check               check the program and start nothing; the exit status says\n"
+               "  --print-env           print the variables that would be set, quoted for a shell\n"
+               "  --help                this text\n"
+               "  --version             version of greenrun\n\n"
+               "SIZE is in bytes or has a suffix K, M or G. MS is in milliseconds. The exit status "
+               "is the program's;\n"
                "greenrun's own are listed in greenrun(1).");
 }
 
@@ -133,6 +136,9 @@ static void require_valid(const struct setting *s, const char *where, const char
     case GR_CONFIG_INT:
         stop(STATUS_USAGE, "%s: '%s' is not valid; use a number from %ld to %ld", where, text,
              s->min, s->max);
+    case GR_CONFIG_MS:
+        stop(STATUS_USAGE, "%s: '%s' is not valid; use 1 to %ld milliseconds, on or off", where,
+             text, s->max);
     case GR_CONFIG_TLS:
         stop(STATUS_USAGE, "%s: '%s' is not valid; use clone or off", where, text);
     }
@@ -144,7 +150,9 @@ static void set_from_option(struct setting *s, const char *argument)
         s->value = strncmp(s->option, "no-", 3) == 0 ? "0" : "1";
         return;
     }
-    if (!argument) {
+    if (!argument && s->type == GR_CONFIG_MS) {
+        argument = "on";
+    } else if (!argument) {
         long level = s->value ? strtol(s->value, NULL, 10) : 0;
         (void)snprintf(s->digits, sizeof(s->digits), "%ld", level < s->max ? level + 1 : s->max);
         argument = s->digits;

@@ -86,6 +86,14 @@ int gr_config_parse(enum gr_config_type type, const char *text, long min, long m
     case GR_CONFIG_INT:
         bad = parse_number(text, &value, &suffix) || suffix;
         break;
+    case GR_CONFIG_MS:
+        if (parse_word(text, off_on, &value) == 0) {
+            value *= GR_CONFIG_MS_ON;
+            bad = 0;
+        } else {
+            bad = parse_number(text, &value, &suffix) || suffix;
+        }
+        break;
     case GR_CONFIG_TLS:
         bad = parse_word(text, tls, &value);
         break;

@@ -2,7 +2,11 @@
 #ifndef GR_BASE_CONFIG_H
 #define GR_BASE_CONFIG_H
 
-enum gr_config_type { GR_CONFIG_BOOL, GR_CONFIG_SIZE, GR_CONFIG_INT, GR_CONFIG_TLS };
+enum gr_config_type { GR_CONFIG_BOOL, GR_CONFIG_SIZE, GR_CONFIG_INT, GR_CONFIG_MS, GR_CONFIG_TLS };
+
+/* What "on" means for a setting in milliseconds; "off" is 0. */
+#define GR_CONFIG_MS_ON 10
+
 enum gr_config_tls { GR_TLS_CLONE, GR_TLS_OFF };
 
 struct gr_config {

@@ -4,6 +4,7 @@
 #include "runtime/base/log.h"
 #include "runtime/core/hub.h"
 #include "runtime/core/tls.h"
+#include "runtime/svc/watchdog.h"
 
 #include <errno.h>
 
@@ -27,6 +28,7 @@ int green_spawn(void *(*fn)(void *), void *arg, struct green **out)
     struct green *g;
     int rc = gr_hub_here() ? gr_green_new(&attr, fn, arg, &g) : -ENOTSUP;
     if (rc == 0) {
+        gr_watchdog_start();
         gr_green_start(g);
         *out = g;
     }

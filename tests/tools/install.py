@@ -107,8 +107,9 @@ def install_and_uninstall(p):
     with installed(p, "/opt/green") as dest:
         seen = files_below(dest)
         below = "opt/green"
-        expected = {f"{below}/bin/greenrun", f"{below}/lib/{LIBRARY}",
-                    f"{below}/lib/pkgconfig/greenshim.pc", f"{below}/share/man/man1/greenrun.1"}
+        expected = {f"{below}/bin/greenrun", f"{below}/bin/greenshim-report",
+                    f"{below}/lib/{LIBRARY}", f"{below}/lib/pkgconfig/greenshim.pc",
+                    f"{below}/share/man/man1/greenrun.1"}
         expected |= {f"{below}/include/green/{h}" for h in PUBLIC}
         equal(expected - set(seen), set(), "missing")
         extra = set(seen) - expected
@@ -176,4 +177,4 @@ def setup_without_rights_names_the_command(p):
     equal(result.returncode, 1, "status")
     command = result.stderr.decode().splitlines()[-1].split()
     equal(command[:3], ["apt-get", "install", "--no-install-recommends"], "command")
-    equal({"gcc", "libuv1-dev", "libelf-dev"} - set(command), set(), "packages in it")
+    equal({"gcc", "libuv1-dev", "libelf-dev", "libdw-dev"} - set(command), set(), "packages in it")

@@ -9,6 +9,7 @@ import traceback
 
 # Importing a file adds its tests to TESTS, in this order.
 import start
+import blocking
 import refuse
 import install
 import hooks

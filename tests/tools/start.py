@@ -97,6 +97,8 @@ def options_set_their_variables(p):
              (["--no-deep"], "GREENSHIM_DEEP=0"),
              (["--no-follow"], "GREENSHIM_FOLLOW=0"),
              (["--stats"], "GREENSHIM_STATS=1"),
+             (["--check-blocking"], "GREENSHIM_CHECK_BLOCKING=on"),
+             (["--check-blocking=25"], "GREENSHIM_CHECK_BLOCKING=25"),
              (["--max-greens", "500"], "GREENSHIM_MAX_GREENS=500"),
              (["--verbose"], "GREENSHIM_VERBOSE=1"),
              (["--verbose", "--verbose"], "GREENSHIM_VERBOSE=2"),
@@ -128,7 +130,8 @@ def bad_options_exit_2(p):
     cases = [["--nosuch"], ["--stack-size"], ["--stack-size", "abc"], ["--stack-size", "12"],
              ["--stack-size", "1T"], ["--stack-size", "-1"], ["--stack-size=99999999999999999999"],
              ["--max-greens", "0"], ["--max-greens", "1x"], ["--verbose=9"], ["--verbose=x"],
-             ["--stats=1"], ["--no-deep=1"], ["-x"]]
+             ["--check-blocking=soon"], ["--check-blocking=60001"], ["--check-blocking=5ms"],
+             ["--check-blocking="], ["--stats=1"], ["--no-deep=1"], ["-x"]]
     for options in cases:
         more = [] if options == ["--stack-size"] else [p.show]
         refused(p.run(*options, *more), 2, options[0].split("=")[0])
@@ -139,6 +142,7 @@ def bad_variables_exit_2(p):
     for name, value in [("GREENSHIM", "maybe"), ("GREENSHIM_STACK_SIZE", "1"),
                         ("GREENSHIM_DEEP", "2"), ("GREENSHIM_FOLLOW", "x"),
                         ("GREENSHIM_STATS", "yes"), ("GREENSHIM_VERBOSE", "4"),
+                        ("GREENSHIM_CHECK_BLOCKING", "-1"),
                         ("GREENSHIM_MAX_GREENS", "-5"), ("GREENSHIM_TLS", "magic")]:
         refused(p.run(p.show, env={name: value}), 2, name, value)
 

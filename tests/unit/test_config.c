@@ -75,6 +75,16 @@ Test(config, numbers_take_no_suffix)
     REFUSED(GR_CONFIG_INT, "");
 }
 
+Test(config, milliseconds_may_be_on_or_off)
+{
+    cr_assert_eq(parse(GR_CONFIG_MS, "25"), 25);
+    cr_assert_eq(parse(GR_CONFIG_MS, "on"), GR_CONFIG_MS_ON);
+    cr_assert_eq(parse(GR_CONFIG_MS, "off"), 0);
+    REFUSED(GR_CONFIG_MS, "5ms");
+    REFUSED(GR_CONFIG_MS, "-3");
+    REFUSED(GR_CONFIG_MS, "");
+}
+
 Test(config, tls_is_one_of_its_words)
 {
     cr_assert_eq(parse(GR_CONFIG_TLS, "clone"), GR_TLS_CLONE);
@@ -123,10 +133,13 @@ static const char *load(char *const *vars)
 
 Test(config, variables_set_their_settings)
 {
-    char *vars[] = {"GREENSHIM_STACK_SIZE=1M", "GREENSHIM_DEEP=0",       "GREENSHIM_FOLLOW=off",
-                    "GREENSHIM_STATS=1",       "GREENSHIM_VERBOSE=2",    "GREENSHIM=off",
-                    "GREENSHIM_TLS=off",       "GREENSHIM_MAX_GREENS=7", NULL};
+    char *vars[] = {"GREENSHIM_STACK_SIZE=1M",     "GREENSHIM_DEEP=0",
+                    "GREENSHIM_FOLLOW=off",        "GREENSHIM_STATS=1",
+                    "GREENSHIM_VERBOSE=2",         "GREENSHIM=off",
+                    "GREENSHIM_TLS=off",           "GREENSHIM_MAX_GREENS=7",
+                    "GREENSHIM_CHECK_BLOCKING=20", NULL};
     cr_assert_str_eq(load(vars), "");
+    cr_assert_eq(gr_config.check_blocking, 20);
     cr_assert_eq(gr_config.stack_size, 1L << 20);
     cr_assert_eq(gr_config.deep, 0);
     cr_assert_eq(gr_config.follow, 0);

@@ -1,0 +1,102 @@
+/* Memory and registers of the process that is watched. */
+#include "tools/greenshim-report/process.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const unsigned char *stack_copy;
+static uint64_t stack_at;
+static size_t stack_size;
+
+void process_stack(const unsigned char *copy, uint64_t at, size_t n)
+{
+    stack_copy = copy;
+    stack_at = at;
+    stack_size = n;
+}
+
+static size_t read_memory(uint64_t at, void *to, size_t n)
+{
+    ssize_t got = pread(GR_REPORT_MEM, to, n, (off_t)at);
+    return got > 0 ? (size_t)got : 0;
+}
+
+bool process_read(uint64_t at, void *to, size_t n)
+{
+    if (at >= stack_at && at - stack_at < stack_size && n <= stack_size - (at - stack_at)) {
+        memcpy(to, stack_copy + (at - stack_at), n);
+        return true;
+    }
+    return read_memory(at, to, n) == n;
+}
+
+#if defined(__x86_64__)
+static void take_registers(const struct user_regs_struct *u, struct registers *r)
+{
+    const uint64_t in_order[N_REGS] = {u->rax, u->rdx, u->rcx, u->rbx, u->rsi, u->rdi,
+                                       u->rbp, u->rsp, u->r8,  u->r9,  u->r10, u->r11,
+                                       u->r12, u->r13, u->r14, u->r15, u->rip};
+    memcpy(r->value, in_order, sizeof(in_order));
+    memset(r->known, true, sizeof(r->known));
+}
+#elif defined(__aarch64__)
+static void take_registers(const struct user_regs_struct *u, struct registers *r)
+{
+    memcpy(r->value, u->regs, sizeof(u->regs));
+    r->value[REG_SP] = u->sp;
+    r->value[REG_PC] = u->pc;
+    memset(r->known, true, sizeof(r->known));
+}
+#endif
+
+static bool in_user_mode(void)
+{
+    char text[16] = "";
+    return pread(GR_REPORT_CALL, text, sizeof(text) - 1, 0) > 0 && strncmp(text, "running", 7) == 0;
+}
+
+/* The carrier has stopped. */
+static const char *look_at_stopped(const struct gr_stall *s, struct registers *r,
+                                   unsigned char *stack, size_t *n)
+{
+    struct user_regs_struct regs;
+    struct iovec v = {.iov_base = &regs, .iov_len = sizeof(regs)};
+    uint64_t switches = 0;
+    if (ptrace(PTRACE_GETREGSET, s->tid, NT_PRSTATUS, &v)) {
+        return strerror(errno);
+    }
+    if (read_memory(s->switches_at, &switches, sizeof(switches)) != sizeof(switches) ||
+        switches != s->switches) {
+        return "it was just over";
+    }
+    take_registers(&regs, r);
+    *n = read_memory(r->value[REG_SP], stack, GR_STALL_STACK);
+    return NULL;
+}
+
+const char *process_catch(const struct gr_stall *s, struct registers *r, unsigned char *stack,
+                          size_t *n)
+{
+    int status;
+    if (!in_user_mode()) {
+        return "it was just over"; /* some calls would notice that they are interrupted */
+    }
+    if (ptrace(PTRACE_SEIZE, s->tid, 0, 0)) {
+        return strerror(errno);
+    }
+    if (ptrace(PTRACE_INTERRUPT, s->tid, 0, 0) || waitpid(s->tid, &status, __WALL) < 0 ||
+        !WIFSTOPPED(status)) {
+        return "it has ended";
+    }
+    const char *why = look_at_stopped(s, r, stack, n);
+    /* A signal may have come first: it goes on its way. */
+    int signal = status >> 16 == PTRACE_EVENT_STOP ? 0 : WSTOPSIG(status);
+    (void)ptrace(PTRACE_DETACH, s->tid, 0, signal);
+    return why;
+}
