@@ -7,7 +7,9 @@
  *     96 d8 d9, 112 d10 d11, 128 d12 d13, 144 d14 d15, 160 fpcr
  *   gr_ctx_resumed is where a suspended context goes on.
  *
- * gr_ctx_entry: first code of a new context: x19 = entry, x20 = argument. The unwinder stops here.
+ * gr_ctx_entry: first code of a context: x19 = entry, x20 = argument. The unwinder stops here. The
+ *   frame stays above what the entry uses, to begin again from. Why contexts go on with a return,
+ *   but begin and end without one: see x86_64.S.
  *
  * long gr_arch_syscall(nr, a, b, c, d, e, f): see x86_64.S.
  */
@@ -48,6 +50,7 @@ gr_ctx_switch:
         str     x2, [sp, #160]
         mov     x2, sp
         str     x2, [x0]
+.Lgo:
         ldp     x2, x3, [x1]
         mov     sp, x2
         msr     tpidr_el0, x3
@@ -68,6 +71,10 @@ gr_ctx_resumed:
         ldp     x29, x30, [sp, #0]
         add     sp, sp, #176
         .cfi_def_cfa_offset 0
+        adrp    x2, gr_ctx_entry
+        add     x2, x2, :lo12:gr_ctx_entry
+        cmp     x30, x2
+        b.eq    gr_ctx_entry
         ret
         .cfi_endproc
         .size   gr_ctx_switch, . - gr_ctx_switch
@@ -79,12 +86,13 @@ gr_ctx_resumed:
 gr_ctx_entry:
         .cfi_startproc
         .cfi_undefined x30
-        hint    #36                     /* bti j */
+        sub     sp, sp, #176
         mov     x29, xzr
         mov     x30, xzr
         mov     x0, x20
         blr     x19
-        brk     #1
+        mov     x1, x0
+        b       .Lgo
         .cfi_endproc
         .size   gr_ctx_entry, . - gr_ctx_entry
 

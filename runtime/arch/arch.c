@@ -44,7 +44,7 @@ void gr_ctx_init(void)
     gr_arch_fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0;
 }
 
-void gr_ctx_make(struct gr_ctx *ctx, void *top, void *tp, void (*entry)(void *), void *arg)
+void gr_ctx_make(struct gr_ctx *ctx, void *top, void *tp, gr_ctx_entry_fn *entry, void *arg)
 {
     struct frame *f = (struct frame *)gr_align_down((uintptr_t)top, 16) - 1;
     memset(f, 0, sizeof(*f));
@@ -81,7 +81,7 @@ void gr_ctx_init(void)
 {
 }
 
-void gr_ctx_make(struct gr_ctx *ctx, void *top, void *tp, void (*entry)(void *), void *arg)
+void gr_ctx_make(struct gr_ctx *ctx, void *top, void *tp, gr_ctx_entry_fn *entry, void *arg)
 {
     struct frame *f = (struct frame *)gr_align_down((uintptr_t)top, 16) - 1;
     memset(f, 0, sizeof(*f));

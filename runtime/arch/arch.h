@@ -27,10 +27,12 @@ void gr_ctx_switch(struct gr_ctx *from, const struct gr_ctx *to);
 
 /*
  * gr_ctx_make - prepare @ctx so that the first switch to it calls @entry(@arg) on the stack that
- * ends at @top, with thread pointer @tp. @entry must not return. Floating-point modes are the
- * caller's, as POSIX wants for new threads.
+ * ends at @top, with thread pointer @tp. Floating-point modes are the caller's, as POSIX wants for
+ * new threads. What @entry returns is resumed, without suspending @ctx: a switch to @ctx calls
+ * @entry again, unless it was suspended meanwhile (then gr_ctx_make() comes first).
  */
-void gr_ctx_make(struct gr_ctx *ctx, void *top, void *tp, void (*entry)(void *), void *arg);
+typedef const struct gr_ctx *gr_ctx_entry_fn(void *arg);
+void gr_ctx_make(struct gr_ctx *ctx, void *top, void *tp, gr_ctx_entry_fn *entry, void *arg);
 
 /*
  * gr_arch_syscall - a system call that a signal handler can cut off before it begins or while the

@@ -6,8 +6,12 @@
  *     0 mxcsr, 4 x87 control word, 8 r15, 16 r14, 24 r13, 32 r12, 40 rbx, 48 rbp, 56 return address
  *   gr_ctx_resumed is where a suspended context goes on; debuggers unwind from
  *   (rsp = ctx.sp, rip = gr_ctx_resumed).
+ *   It goes on with a return, and a context begins and ends without one: so the processor's stack
+ *   of return addresses holds what the context that goes on will return to, if it was suspended in
+ *   the same place as the one before it.
  *
- * gr_ctx_entry: first code of a new context: r12 = entry, r13 = argument. The unwinder stops here.
+ * gr_ctx_entry: first code of a context: r12 = entry, r13 = argument. The unwinder stops here. The
+ *   frame stays above what the entry uses, to begin again from.
  *
  * long gr_arch_syscall(nr, a, b, c, d, e, f): from gr_arch_syscall up to and including the
  *   instruction at gr_arch_syscall_insn nothing has been done yet (or the kernel is about to
@@ -46,6 +50,7 @@ gr_ctx_switch:
         mov     (%rsp), %r8d
         movzwl  4(%rsp), %r9d
         mov     %rsp, (%rdi)
+.Lgo:
         mov     (%rsi), %rsp
         mov     8(%rsi), %rax
         cmpb    $0, gr_arch_fsgsbase(%rip)
@@ -80,10 +85,10 @@ gr_ctx_resumed:
         pop     %rbp
         .cfi_adjust_cfa_offset -8
         .cfi_restore %rbp
-        pop     %rcx
-        .cfi_adjust_cfa_offset -8
-        .cfi_register %rip, %rcx
-        jmp     *%rcx
+        lea     gr_ctx_entry(%rip), %rcx
+        cmp     %rcx, (%rsp)
+        je      gr_ctx_entry
+        ret
         .cfi_restore_state
 .Lset_fs_slowly:
         mov     %rax, %rsi
@@ -105,10 +110,16 @@ gr_ctx_resumed:
 gr_ctx_entry:
         .cfi_startproc
         .cfi_undefined %rip
+        sub     $56, %rsp
         xor     %ebp, %ebp
         mov     %r13, %rdi
         call    *%r12
-        ud2
+        stmxcsr -8(%rsp)
+        fnstcw  -4(%rsp)
+        mov     -8(%rsp), %r8d
+        movzwl  -4(%rsp), %r9d
+        mov     %rax, %rsi
+        jmp     .Lgo
         .cfi_endproc
         .size   gr_ctx_entry, . - gr_ctx_entry
 

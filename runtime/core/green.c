@@ -188,12 +188,14 @@ static void *run(struct green *g)
     return gr_self->retval;
 }
 
-static void entry(void *arg)
+static const struct gr_ctx *end(void *value);
+
+static const struct gr_ctx *entry(void *arg)
 {
     struct green *g = arg;
     gr_tls_enter();
     gr_leave(g);
-    gr_green_exit(run(g));
+    return end(run(g));
 }
 
 int gr_green_new(const struct gr_green_attr *attr, void *(*fn)(void *), void *arg,
@@ -258,7 +260,8 @@ static void exit_if_last(struct gr_hub *h)
     }
 }
 
-void gr_green_exit(void *value)
+/* The calling green ends; returns who goes on when it has left its stack. */
+static const struct gr_ctx *end(void *value)
 {
     struct green *g = gr_self;
     struct gr_hub *h = g->hub;
@@ -290,7 +293,13 @@ void gr_green_exit(void *value)
     } else if (g->joiner) {
         gr_wake(g->joiner);
     }
-    gr_hub_switch(g);
+    return gr_hub_leave(g);
+}
+
+void gr_green_exit(void *value)
+{
+    struct green *g = gr_self;
+    gr_ctx_switch(&g->ctx, end(value));
     gr_die("an ended green thread ran again");
 }
 

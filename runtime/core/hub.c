@@ -73,23 +73,31 @@ static inline struct green *next_green(struct gr_hub *h)
     return g;
 }
 
-GR_HOT void gr_hub_switch(struct green *from)
+/* Hand over from @from to @g, or to the hub if that is NULL. */
+static inline const struct gr_ctx *hand_over(struct gr_hub *h, struct green *from, struct green *g)
 {
-    struct gr_hub *h = from->hub;
-    struct green *g = next_green(h);
-    if (g == from) {
-        return;
-    }
-    struct gr_ctx *to = &h->ctx;
-    if (g) {
-        to = &g->ctx;
-    } else {
+    const struct gr_ctx *to = g ? &g->ctx : &h->ctx;
+    if (!g) {
         h->current = NULL;
     }
     h->switches++;
     from->budget = BUDGET;
     carry_malloc_words(from->ctx.tp, to->tp);
-    gr_ctx_switch(&from->ctx, to);
+    return to;
+}
+
+GR_HOT void gr_hub_switch(struct green *from)
+{
+    struct gr_hub *h = from->hub;
+    struct green *g = next_green(h);
+    if (g != from) {
+        gr_ctx_switch(&from->ctx, hand_over(h, from, g));
+    }
+}
+
+const struct gr_ctx *gr_hub_leave(struct green *from)
+{
+    return hand_over(from->hub, from, next_green(from->hub));
 }
 
 void gr_hub_ready(struct gr_hub *h, struct green *g)
@@ -239,18 +247,18 @@ static void turn(struct gr_hub *h)
     expire_timers(h);
 }
 
-static void hub_main(void *arg)
+/* The hub has its turn, from the top of its stack each time. */
+static const struct gr_ctx *hub_main(void *arg)
 {
     struct gr_hub *h = arg;
-    for (;;) {
+    struct green *g;
+    do {
         turn(h);
         h->since_poll = 0;
-        struct green *g = next_green(h);
-        if (g) {
-            carry_malloc_words(h->ctx.tp, g->ctx.tp);
-            gr_ctx_switch(&h->ctx, &g->ctx);
-        }
-    }
+        g = next_green(h);
+    } while (!g);
+    carry_malloc_words(h->ctx.tp, g->ctx.tp);
+    return &g->ctx;
 }
 
 /* Every hub of the process, for what concerns all of them. */

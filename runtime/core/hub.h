@@ -102,6 +102,7 @@ void gr_hub_poke(
     struct gr_hub *h); /* make a sleeping hub look around; any thread, signal handlers too */
 void gr_hub_switch(
     struct green *from); /* give up the CPU; the caller has queued or parked itself */
+const struct gr_ctx *gr_hub_leave(struct green *from); /* the same for good: who goes on */
 void gr_hub_ready(struct gr_hub *h, struct green *g);  /* put at the end of the ready queue */
 void gr_hub_remote(struct gr_hub *h, struct green *g); /* ask for a look at @g, from anywhere */
 void gr_hub_timer_add(struct gr_hub *h, struct green *g, int64_t deadline);

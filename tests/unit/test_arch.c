@@ -24,7 +24,7 @@ static struct gr_ctx away;
 static char *stack;
 
 /* A context on a stack of its own that shares our thread pointer. */
-static void make(void (*entry)(void *), void *arg)
+static void make(gr_ctx_entry_fn *entry, void *arg)
 {
     stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     cr_assert_neq(stack, MAP_FAILED);
@@ -52,12 +52,12 @@ static struct {
     int rounds;
 } seen;
 
-static void note_entry(void *arg)
+static const struct gr_ctx *note_entry(void *arg)
 {
     seen.arg = arg;
     seen.frame = (uintptr_t)__builtin_frame_address(0);
     seen.tp = gr_arch_tp();
-    back();
+    return &home;
 }
 
 Test(arch, entry_gets_its_argument_on_its_own_stack)
@@ -80,12 +80,12 @@ Test(arch, unaligned_top_is_aligned)
     cr_assert_eq(seen.frame % 16, 0);
 }
 
-static void unwind_from_here(void *arg)
+static const struct gr_ctx *unwind_from_here(void *arg)
 {
     void *frames[64];
     (void)arg;
     seen.depth = backtrace(frames, 64);
-    back();
+    return &home;
 }
 
 Test(arch, unwinding_ends_at_the_entry)
@@ -98,11 +98,12 @@ Test(arch, unwinding_ends_at_the_entry)
     cr_assert_leq(seen.depth, 4, "went on beyond the first frame");
 }
 
-static void count_rounds(void *arg)
+static const struct gr_ctx *count_rounds(void *arg)
 {
-    for (int *n = arg;; (*n)++) {
+    for (int *n = arg; *n >= 0; (*n)++) {
         back();
     }
+    return &home;
 }
 
 Test(arch, switching_goes_on_where_it_left_off)
@@ -112,6 +113,47 @@ Test(arch, switching_goes_on_where_it_left_off)
         go();
         cr_assert_eq(seen.rounds, i);
     }
+}
+
+static const struct gr_ctx *end_at_once(void *arg)
+{
+    *(int *)arg += 1;
+    seen.frame = (uintptr_t)__builtin_frame_address(0);
+    seen.tp = gr_arch_tp();
+    return &home;
+}
+
+Test(arch, context_that_returned_begins_again)
+{
+    int begun = 0;
+    uintptr_t frame = 0;
+    make(end_at_once, &begun);
+    for (int i = 1; i <= 1000; i++) {
+        go();
+        cr_assert_eq(begun, i);
+        cr_assert(i == 1 || seen.frame == frame, "on the same part of its stack");
+        frame = seen.frame;
+    }
+}
+
+static struct gr_ctx other;
+
+static const struct gr_ctx *go_to_other(void *arg)
+{
+    (void)arg;
+    return &other;
+}
+
+Test(arch, returning_context_names_the_one_that_goes_on)
+{
+    int begun = 0;
+    make(go_to_other, NULL);
+    char *more = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    cr_assert_neq(more, MAP_FAILED);
+    gr_ctx_make(&other, more + STACK, gr_arch_tp(), end_at_once, &begun);
+    go();
+    cr_assert_eq(begun, 1);
+    cr_assert_eq(seen.frame - (uintptr_t)more < STACK, true, "on the stack of the other");
 }
 
 /* --- registers --- */
@@ -251,12 +293,13 @@ static void set_rounding(unsigned mode)
 
 static bool kept_away = true;
 
-static void use_registers(void *arg)
+static const struct gr_ctx *use_registers(void *arg)
 {
-    for (;;) {
-        kept_away = keeps_registers(&away, &home, (uint64_t)(uintptr_t)arg) && kept_away;
-        kept_away = keeps_fp_registers(&away, &home, (uint64_t)(uintptr_t)arg) && kept_away;
+    while (kept_away) {
+        kept_away = keeps_registers(&away, &home, (uint64_t)(uintptr_t)arg);
+        kept_away = kept_away && keeps_fp_registers(&away, &home, (uint64_t)(uintptr_t)arg);
     }
+    return &home;
 }
 
 Test(arch, switch_keeps_the_registers_of_both_sides)
@@ -272,14 +315,14 @@ Test(arch, switch_keeps_the_registers_of_both_sides)
 static unsigned first_rounding;
 static unsigned later_rounding;
 
-static void round_otherwise(void *arg)
+static const struct gr_ctx *round_otherwise(void *arg)
 {
     (void)arg;
     first_rounding = rounding();
     set_rounding(1);
     back();
     later_rounding = rounding();
-    back();
+    return &home;
 }
 
 Test(arch, new_context_inherits_floating_point_modes)
@@ -290,6 +333,16 @@ Test(arch, new_context_inherits_floating_point_modes)
     set_rounding(0);
     go();
     cr_assert_eq(first_rounding, mine, "those at the time it was made");
+}
+
+Test(arch, floating_point_modes_of_a_returning_context_stay_behind)
+{
+    make(round_otherwise, NULL);
+    set_rounding(2);
+    unsigned mine = rounding();
+    go();
+    go();
+    cr_assert_eq(rounding(), mine);
 }
 
 Test(arch, floating_point_modes_belong_to_the_context)
@@ -305,11 +358,11 @@ Test(arch, floating_point_modes_belong_to_the_context)
     cr_assert_eq(later_rounding, rounding());
 }
 
-static void set_tp_from_here(void *arg)
+static const struct gr_ctx *set_tp_from_here(void *arg)
 {
     gr_arch_set_tp(arg);
     seen.tp = gr_arch_tp();
-    back();
+    return &home;
 }
 
 Test(arch, thread_pointer_can_be_set_and_is_restored_by_a_switch)
