@@ -51,7 +51,7 @@ int test_main(void)
 
     server = nameserver_start(10);
     nameserver_use(&server, 20, 2);
-    look_up("d0", 1);
+    OTHERS_RUN(50, look_up("d50", 1));
     int descriptors = open_descriptors();
     for (intptr_t i = 0; i < THREADS; i++)
         threads[i] = start(body, (void *)i);
