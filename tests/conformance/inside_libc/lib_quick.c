@@ -1,0 +1,2 @@
+/* A library that is quickly loaded. */
+int quick_value = 5;
