@@ -1,7 +1,6 @@
 /* Threads feeding and draining a child process through pipes while others work. */
-/* These waits block the whole process under greenshim so far (see README.md, limits):
-   they need the calls inside libc, or workers for waits without a descriptor. */
-/* MODES: native native-bg off */
+/* The waits are inside libc, where --no-deep leaves them alone: they block every thread. */
+/* MODES: native native-bg green green-bg off */
 #include "testlib.h"
 
 #include <sys/wait.h>

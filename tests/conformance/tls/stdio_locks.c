@@ -1,7 +1,6 @@
 /* A FILE locked by one thread across a sleep, wanted by others: no mixing, no deadlock. */
-/* These waits block the whole process under greenshim so far (see README.md, limits):
-   they need the calls inside libc, or workers for waits without a descriptor. */
-/* MODES: native native-bg off */
+/* The waits are inside libc, where --no-deep leaves them alone: they block every thread. */
+/* MODES: native native-bg green green-bg off */
 #include "testlib.h"
 
 static FILE *file;
