@@ -761,7 +761,8 @@ void gr_sig_fork_child(void)
 bool gr_native(long *ret, long nr, long a, long b, long c, long d, long e, long f)
 {
     struct green *g = gr_self;
-    if (!gr_hub_quiet()) {
+    bool cancelled = atomic_load_explicit(&g->cancel_pending, memory_order_relaxed);
+    if (!gr_hub_quiet() || (cancelled && !g->cancel_disabled)) {
         return false;
     }
     uint64_t ran = g->sig_ran;

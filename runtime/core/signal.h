@@ -104,9 +104,9 @@ void gr_sig_fork_child(void);
 
 /*
  * gr_native - issue a system call that may block the carrier, if nothing else can run meanwhile
- * (gr_hub_quiet()). Returns false when it must not; else true with the kernel's answer in *@ret. A
- * call that was cut short because another green became runnable reports false too: nothing was
- * transferred, go on cooperatively.
+ * (gr_hub_quiet()), and no request to cancel it is pending. Returns false when it must not; else
+ * true with the kernel's answer in *@ret. A call that was cut short because another green became
+ * runnable reports false too: nothing was transferred, go on cooperatively.
  */
 bool gr_native(long *ret, long nr, long a, long b, long c, long d, long e, long f);
 
