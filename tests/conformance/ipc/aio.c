@@ -1,7 +1,4 @@
 /* POSIX aio: reads and writes on a file and a pipe, aio_suspend, notification by a thread. */
-/* These waits block the whole process under greenshim so far (see README.md, limits):
-   they need the calls inside libc, or workers for waits without a descriptor. */
-/* MODES: native native-bg off */
 #include "testlib.h"
 
 #include <aio.h>
