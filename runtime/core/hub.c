@@ -193,6 +193,7 @@ static void submit_jobs(struct gr_hub *h)
         return;
     }
     (void)GR_SYS(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, sizeof(all));
+    gr_runtime_making_threads(true);
     gr_standin_start_queued(h);
     while (h->to_submit) {
         struct gr_job *job = h->to_submit;
@@ -202,6 +203,7 @@ static void submit_jobs(struct gr_hub *h)
             job->done(job);
         }
     }
+    gr_runtime_making_threads(false);
     (void)GR_SYS(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, sizeof(old));
 }
 

@@ -70,6 +70,13 @@ bool gr_hub_quiet(void);
 int gr_runtime_start(const char **why);
 extern bool gr_active __attribute__((visibility("hidden")));
 
+/*
+ * gr_runtime_making_threads - in the hub, before and after (@now) kernel threads are made. With the
+ * first of them libc prepares for others: it installs the handler by which setuid() reaches them.
+ * It does not if it takes itself for threaded already, as it does since gr_runtime_start().
+ */
+void gr_runtime_making_threads(bool now);
+
 /* gr_runtime_fork_child - first thing in a forked child: only the caller exists. */
 void gr_runtime_fork_child(void);
 

@@ -163,6 +163,17 @@ static struct green *make_main_green(struct gr_hub *h)
     return g;
 }
 
+/* libc has been told of threads before it made one. */
+static bool libc_deceived;
+
+void gr_runtime_making_threads(bool now)
+{
+    if (libc_deceived) {
+        __libc_single_threaded = now;
+        libc_deceived = now;
+    }
+}
+
 int gr_runtime_start(const char **why)
 {
     if (gr_active) {
@@ -198,8 +209,9 @@ int gr_runtime_start(const char **why)
     h->switches = 0;
     memset(h->parks, 0, sizeof(h->parks));
     gr_sig_start();
-    if (&__libc_single_threaded) {
+    if (&__libc_single_threaded && __libc_single_threaded) {
         __libc_single_threaded = 0; /* libstdc++ leaves out its locks otherwise */
+        libc_deceived = true;
     }
     gr_active = true;
     errno = saved;

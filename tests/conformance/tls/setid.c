@@ -1,9 +1,13 @@
-/* setgid, setgroups and setuid with threads about: they return, and every thread sees them. */
+/* setgid, setgroups and setuid with threads about, some of them in calls that kernel threads may
+   carry out for them: they return, and every thread sees them. */
 #include "testlib.h"
 
+#include <fcntl.h>
 #include <grp.h>
+#include <netdb.h>
+#include <sys/file.h>
 
-static int go;
+static int go, held;
 
 static void *body(void *arg)
 {
@@ -12,6 +16,24 @@ static void *body(void *arg)
     CHECK_EQ(getgid(), 65534);
     CHECK_EQ(geteuid(), 65534);
     CHECK_ERRNO(setuid(0), EPERM);
+    return arg;
+}
+
+static void *looks_up(void *arg)
+{
+    struct addrinfo *found;
+
+    CHECK_EQ(getaddrinfo("localhost", NULL, NULL, &found), 0);
+    freeaddrinfo(found);
+    return arg;
+}
+
+static void *locks(void *arg)
+{
+    int fd = (int)SYS(open("lock", O_RDWR));
+
+    SYS(flock(fd, LOCK_EX));
+    CHECK_EQ(flag_get(&go), 1);
     return arg;
 }
 
@@ -27,12 +49,18 @@ static int child(void)
 {
     pthread_t threads[10];
 
+    held = (int)SYS(open("lock", O_RDWR | O_CREAT, 0600));
+    SYS(flock(held, LOCK_EX));
+    pthread_t waiter = start(locks, NULL);
+    finish(start(looks_up, NULL));
     for (int i = 0; i < 10; i++)
         threads[i] = start(body, NULL);
     settle();
     CHECK_ERRNO(seteuid((uid_t)-1), EINVAL);
     finish(start(drop, NULL));
     flag_set(&go, 1);
+    SYS(flock(held, LOCK_UN));
+    finish(waiter);
     for (int i = 0; i < 10; i++)
         finish(threads[i]);
     body(NULL);
