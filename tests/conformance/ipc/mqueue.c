@@ -35,8 +35,9 @@ int test_main(void)
     for (int i = 0; i < 40; i++)
         SYS(mq_send(queue, "abcd", 4, 3)); /* waits for room */
     finish(thread);
-    struct timespec ts = ts_after(CLOCK_REALTIME, 50);
-    TAKES(49, CHECK_ERRNO(mq_timedreceive(queue, text, sizeof(text), NULL, &ts), ETIMEDOUT));
+    struct timespec ts;
+    TAKES(49, ts = ts_after(CLOCK_REALTIME, 50);
+          CHECK_ERRNO(mq_timedreceive(queue, text, sizeof(text), NULL, &ts), ETIMEDOUT));
     attr.mq_flags = O_NONBLOCK;
     SYS(mq_setattr(queue, &attr, NULL));
     CHECK_ERRNO(mq_receive(queue, text, sizeof(text), NULL), EAGAIN);

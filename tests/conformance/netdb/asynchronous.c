@@ -1,4 +1,5 @@
-/* getaddrinfo_a and gai_suspend with other threads about. */
+/* getaddrinfo_a and gai_suspend with other threads about. One request for each gai_suspend: that of
+   glibc 2.36 is not safe with more, natively either. */
 #include "testlib.h"
 
 #include <netdb.h>
@@ -14,13 +15,11 @@ static void *looks_up(void *arg)
         freeaddrinfo(request[i].ar_result);
     }
     CHECK_EQ(getaddrinfo_a(GAI_NOWAIT, list, 3, NULL), 0);
-    for (;;) {
-        int rc = gai_suspend((const struct gaicb *const *)list, 3, NULL);
-        if (rc == EAI_ALLDONE)
-            break;
-        CHECK_EQ(rc, 0);
-    }
     for (int i = 0; i < 2; i++) {
+        const struct gaicb *one[] = {&request[i]};
+        int rc = gai_suspend(one, 1, NULL);
+
+        CHECK(rc == 0 || rc == EAI_ALLDONE);
         CHECK_EQ(gai_error(&request[i]), 0);
         freeaddrinfo(request[i].ar_result);
     }
