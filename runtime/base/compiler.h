@@ -19,6 +19,16 @@
  */
 #define GR_TLS __thread __attribute__((tls_model("initial-exec")))
 
+/*
+ * Fetch the cache line at @p, which will be written to. A statement that must not go away: gcc
+ * drops calls of functions that do nothing but __builtin_prefetch().
+ */
+#define GR_FETCH(p)                                                                                \
+    do {                                                                                           \
+        __builtin_prefetch((p), 1);                                                                \
+        __asm__ volatile("");                                                                      \
+    } while (0)
+
 #define GR_CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 #define GR_FITS(a, b)                      _Static_assert(sizeof(a) <= sizeof(b), "must fit")
 #define GR_ARRAY_SIZE(a)                   (sizeof(a) / sizeof((a)[0]))

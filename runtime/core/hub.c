@@ -15,13 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HUB_STACK  (128UL << 10)
-#define POLL_EVERY 61 /* switches after which the loop is turned even though greens are ready */
-#define FETCH_LINES                                                                                \
-    10 /* of a parked green's stack: the way down from a libc call to the switch                   \
-        */
-#define RETRY_NS (10 * 1000 * 1000LL) /* pause after the kernel refused a thread */
-#define BUDGET   16 /* non-blocking successes in a row before a green lets others run */
+#define HUB_STACK   (128UL << 10)
+#define POLL_EVERY  61 /* switches after which the loop is turned even though greens are ready */
+#define FETCH_LINES 10 /* of a parked stack: the frames of a libc call down to the switch */
+#define RETRY_NS    (10 * 1000 * 1000LL) /* pause after the kernel refused a thread */
+#define BUDGET      16 /* non-blocking successes in a row before a green lets others run */
 
 GR_TLS struct green *gr_self;
 
@@ -49,12 +47,12 @@ static inline void fetch_ahead(const struct gr_hub *h)
     const struct green *g = GR_LIST_ENTRY(n, struct green, link);
     const char *sp = g->ctx.sp;
     for (int line = 0; line < FETCH_LINES; line++) {
-        __builtin_prefetch(sp + line * 64, 1);
+        GR_FETCH(sp + line * 64);
     }
-    __builtin_prefetch((const char *)g->ctx.tp + gr_tls_self_off);
+    GR_FETCH((const char *)g->ctx.tp + gr_tls_self_off);
     const struct green *second = GR_LIST_ENTRY(n->next, struct green, link);
-    __builtin_prefetch(second, 1);
-    __builtin_prefetch((const char *)second + 64, 1);
+    GR_FETCH(second);
+    GR_FETCH((const char *)second + 64);
 }
 
 static inline struct green *next_green(struct gr_hub *h)
