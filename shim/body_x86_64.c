@@ -257,6 +257,18 @@ static bool is_inside(ptrdiff_t to, size_t len)
     return to > 0 && to < (ptrdiff_t)len;
 }
 
+/* May an instruction begin at offset @at? Only if all before it are known can that be denied. */
+static bool may_begin(const uint8_t *p, size_t at)
+{
+    size_t n = 0;
+    for (struct insn in; n < at; n += in.len) {
+        if (!decode(p + n, &in)) {
+            return true;
+        }
+    }
+    return n == at;
+}
+
 /*
  * Does the function come back into its first @len bytes, other than to the very first? Every byte
  * is looked at as if a branch began there: the short forms reach 128 bytes back, and a long one
@@ -266,7 +278,7 @@ static bool comes_back(const uint8_t *p, size_t size, size_t len)
 {
     for (size_t i = len; i + 1 < size && i < 128 + len; i++) {
         if (((p[i] & 0xf0) == 0x70 || p[i] == 0xeb) &&
-            is_inside((ptrdiff_t)i + 2 + (int8_t)p[i + 1], len)) {
+            is_inside((ptrdiff_t)i + 2 + (int8_t)p[i + 1], len) && may_begin(p, i)) {
             return true;
         }
     }

@@ -122,6 +122,13 @@ Test(body, loop_into_the_first_bytes_takes_two_of_them)
     cr_assert_eq(call(STUBS, (long)&value, 3), 8);
 }
 
+Test(body, bytes_that_look_like_a_branch_back_are_none)
+{
+    /* cmp edi, 1; ja out; jmp -0x48a (its distance begins with "jbe -5"); out: mov eax, 5; ret */
+    FUNCTION(0x10, "\x83\xff\x01\x77\x05\xe9\x76\xfb\xff\xff\xb8\x05\0\0\0\xc3");
+    cr_assert_eq(call(STUBS, 2, 0), 5);
+}
+
 Test(body, loop_into_the_first_bytes_needs_padding)
 {
     REFUSED(0x10, LOOP, "comes back to its first bytes");
