@@ -4,6 +4,7 @@
 #include "runtime/core/tls.h"
 #include "runtime/svc/watchdog.h"
 #include "shim/body.h"
+#include "shim/maker.h"
 #include "shim/pthread_shared.h"
 #include "shim/shim.h"
 
@@ -86,9 +87,11 @@ GR_SHIM int pthread_create(pthread_t *out, const pthread_attr_t *attr, void *(*f
                            void *arg)
 {
     struct gr_hub *h = gr_hub_here();
-    if (GR_UNLIKELY(gr_body_of_libc(__builtin_return_address(0)))) {
-        /* libc's own helpers, for asynchronous I/O and timers, wait in ways that only kernel
-         * threads can. */
+    const void *caller = __builtin_return_address(0);
+    if (GR_UNLIKELY(gr_body_of_libc(caller) ||
+                    (gr_config.enabled && gr_maker_needs_kernel_threads(caller)))) {
+        /* libc's own helpers, for asynchronous I/O and timers, and the teams of OpenMP wait in ways
+         * that only kernel threads can. */
         gr_hub_foreign();
         return real.pthread_create(out, attr, fn, arg);
     }
