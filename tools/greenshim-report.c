@@ -93,7 +93,7 @@ static struct place place_of(size_t i)
     const struct frame *f = &now.frames[i];
     struct place p = {.module = "?", .offset = f->pc};
     /* The call, not what follows it; a thread that computes is at its instruction itself. */
-    Dwarf_Addr at = i == 0 && now.s.kind != GR_STALL_CALL ? f->pc : f->pc - 1;
+    Dwarf_Addr at = i == 0 && now.s.nr < 0 ? f->pc : f->pc - 1;
     Dwarf_Addr start;
     Dwfl_Module *module = dwfl_addrmodule(dwfl, at);
     if (!module) {
@@ -217,7 +217,7 @@ static char *what_of(const struct gr_stall *s)
     if (!out) {
         abort();
     }
-    if (s->kind == GR_STALL_CALL) {
+    if (s->nr >= 0) {
         print_call(out, s);
     } else {
         (void)fputs(s->kind == GR_STALL_FAULT ? "page fault" : "computes", out);
@@ -287,7 +287,7 @@ static void print_stall(bool over)
     }
     (void)fprintf(out, "greenshim: %s %ld ms%s", s->kind == GR_STALL_CPU ? "computed" : "blocked",
                   ms(s->ns), over ? "" : " so far");
-    if (s->kind != GR_STALL_CPU) {
+    if (s->kind != GR_STALL_CPU || s->nr >= 0) {
         (void)fprintf(out, ": %s", now.site->what);
     }
     if (s->green) {
@@ -379,14 +379,14 @@ static void began(size_t stack)
     now.n = 0;
     now.printed = false;
     now.why_none = NULL;
-    load_modules();
-    if (s->kind == GR_STALL_CPU) {
+    if (s->kind == GR_STALL_CPU) { /* first of all: it may be over soon */
         now.why_none = process_catch(s, &r, s->stack, &stack);
     } else {
         r.value[REG_SP] = s->sp;
         r.value[REG_PC] = s->pc;
         r.known[REG_SP] = r.known[REG_PC] = true;
     }
+    load_modules();
     if (!now.why_none) {
         process_stack(s->stack, r.value[REG_SP], stack);
         now.n = unwind(dwfl, &r, now.frames, MAX_FRAMES);

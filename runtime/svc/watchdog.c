@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -196,11 +197,11 @@ static bool read_call(struct gr_stall *s)
 
 static struct {
     struct run run;
-    struct clocks began;
+    unsigned held_up;
+    struct clocks began; /* since then somebody has been held up */
     bool reported;
     bool said;     /* that it goes on */
     uint64_t runs; /* of the carrier, when it was noticed */
-    int64_t next_count;
     int64_t last_seen;
 } stall;
 
@@ -259,17 +260,13 @@ static void notice_stall(const struct clocks *c)
     if (!read_call(&packet) || !long_enough(c)) {
         return;
     }
-    unsigned held_up = gr_hub_held_up(hub) + ask_prober();
-    if (!held_up) {
-        return;
-    }
     describe_green(stall.run.green);
     size_t n = packet.kind == GR_STALL_CPU ? 0 : copy_stack(packet.stack, packet.sp);
     if (!same_doing() || !same_run(&stall.run)) {
         return; /* just over, or in the next call already */
     }
     packet.tid = hub->tid;
-    packet.held_up = held_up;
+    packet.held_up = stall.held_up;
     packet.ns = c->now - stall.began.now;
     packet.switches = stall.run.switches;
     packet.switches_at = (uintptr_t)&hub->switches;
@@ -277,17 +274,12 @@ static void notice_stall(const struct clocks *c)
     stall.reported = true;
     stall.said = false;
     stall.runs = c->runs;
-    stall.next_count = 2 * packet.ns;
 }
 
 static void follow_stall(const struct clocks *c)
 {
     packet.ns = c->now - stall.began.now;
-    if (packet.ns >= stall.next_count) {
-        unsigned held_up = gr_hub_held_up(hub) + ask_prober();
-        packet.held_up = held_up > packet.held_up ? held_up : packet.held_up;
-        stall.next_count = 2 * packet.ns;
-    }
+    packet.held_up = stall.held_up > packet.held_up ? stall.held_up : packet.held_up;
     if (packet.ns >= SAY_AFTER && !stall.said) {
         send_packet(GR_STALL_GOES_ON, 0);
         stall.said = true;
@@ -311,19 +303,30 @@ static bool stall_goes_on(const struct clocks *c)
             (same_doing() && (packet.kind == GR_STALL_CPU || c->runs == stall.runs)));
 }
 
+static unsigned count_held_up(void)
+{
+    bool waits = __atomic_load_n(&hub->n_fd_waits, __ATOMIC_RELAXED);
+    return gr_hub_held_up(hub) + (waits ? ask_prober() : 0);
+}
+
 static void look(void)
 {
     struct clocks c = clocks();
+    unsigned before = stall.held_up;
     if (!stall_goes_on(&c)) {
         end_stall();
         stall.run = run_of_hub();
+        stall.held_up = 0;
         stall.began = c;
-    } else if (c.now - stall.last_seen > LOST_TRACK && !stall.reported) {
-        stall.began = c;
-    } else if (stall.reported) {
-        follow_stall(&c);
-    } else if (c.now - stall.began.now >= threshold) {
-        notice_stall(&c);
+    } else {
+        stall.held_up = count_held_up();
+        if (stall.reported) {
+            follow_stall(&c);
+        } else if (!before || !stall.held_up || c.now - stall.last_seen > LOST_TRACK) {
+            stall.began = c;
+        } else if (c.now - stall.began.now >= threshold) {
+            notice_stall(&c);
+        }
     }
     stall.last_seen = c.now;
 }
@@ -377,6 +380,29 @@ static int open_carrier(void)
     return call_fd < 0 ? -call_fd : 0;
 }
 
+/*
+ * The files in /proc of a process that has changed its user belong to root, until it says that it
+ * may be looked at; only the opening counts.
+ */
+static const char *open_files(int *err)
+{
+    bool closed = GR_SYS(SYS_prctl, PR_GET_DUMPABLE, 0, 0, 0, 0) != 1;
+    if (closed) {
+        (void)GR_SYS(SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0);
+    }
+    const char *what = NULL;
+    if ((*err = open_carrier())) {
+        what = "/proc/self/task/TID/syscall";
+    } else if ((report_fd = gr_reporter_start(call_fd)) < 0) {
+        *err = -report_fd;
+        what = "greenshim-report";
+    }
+    if (closed) {
+        (void)GR_SYS(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+    }
+    return what;
+}
+
 /* What went wrong, and its error number. */
 static const char *set_up(int *err)
 {
@@ -390,12 +416,7 @@ static const char *set_up(int *err)
     if ((*err = leave_table())) {
         return "close_range";
     }
-    if ((*err = open_carrier())) {
-        return "/proc/self/task/TID/syscall";
-    }
-    report_fd = gr_reporter_start(call_fd);
-    *err = report_fd < 0 ? -report_fd : 0;
-    return *err ? "greenshim-report" : NULL;
+    return open_files(err);
 }
 
 static void *watchdog(void *arg)

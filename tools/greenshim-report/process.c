@@ -8,7 +8,11 @@
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
+
+#define NAP_NS   200000
+#define MAX_NAPS 100
 
 static const unsigned char *stack_copy;
 static uint64_t stack_at;
@@ -45,6 +49,14 @@ static void take_registers(const struct user_regs_struct *u, struct registers *r
     memcpy(r->value, in_order, sizeof(in_order));
     memset(r->known, true, sizeof(r->known));
 }
+
+/* The call that the thread was about to leave, if any. */
+static void take_call(const struct user_regs_struct *u, struct gr_stall *s)
+{
+    const uint64_t args[] = {u->rdi, u->rsi, u->rdx, u->r10, u->r8, u->r9};
+    s->nr = (int64_t)u->orig_rax;
+    memcpy(s->args, args, sizeof(args));
+}
 #elif defined(__aarch64__)
 static void take_registers(const struct user_regs_struct *u, struct registers *r)
 {
@@ -53,39 +65,64 @@ static void take_registers(const struct user_regs_struct *u, struct registers *r
     r->value[REG_PC] = u->pc;
     memset(r->known, true, sizeof(r->known));
 }
+
+static void take_call(const struct user_regs_struct *u, struct gr_stall *s)
+{
+    (void)u;
+    s->nr = -1; /* not to be told from these registers */
+}
 #endif
 
-static bool in_user_mode(void)
+static const char just_over[] = "it was just over";
+
+static bool lasts(const struct gr_stall *s)
 {
-    char text[16] = "";
-    return pread(GR_REPORT_CALL, text, sizeof(text) - 1, 0) > 0 && strncmp(text, "running", 7) == 0;
+    uint64_t switches = 0;
+    return read_memory(s->switches_at, &switches, sizeof(switches)) == sizeof(switches) &&
+           switches == s->switches;
+}
+
+/* Wait until the carrier computes and does not sleep in a call. NULL, or what hinders that. */
+static const char *wait_for_cpu(const struct gr_stall *s)
+{
+    const struct timespec nap = {.tv_nsec = NAP_NS};
+    for (int i = 0; i < MAX_NAPS && lasts(s); i++) {
+        char text[16] = "";
+        if (pread(GR_REPORT_CALL, text, sizeof(text) - 1, 0) < 0) {
+            return strerror(errno);
+        }
+        if (strncmp(text, "running", 7) == 0) {
+            return NULL;
+        }
+        (void)nanosleep(&nap, NULL);
+    }
+    return just_over;
 }
 
 /* The carrier has stopped. */
-static const char *look_at_stopped(const struct gr_stall *s, struct registers *r,
-                                   unsigned char *stack, size_t *n)
+static const char *look_at_stopped(struct gr_stall *s, struct registers *r, unsigned char *stack,
+                                   size_t *n)
 {
     struct user_regs_struct regs;
     struct iovec v = {.iov_base = &regs, .iov_len = sizeof(regs)};
-    uint64_t switches = 0;
     if (ptrace(PTRACE_GETREGSET, s->tid, NT_PRSTATUS, &v)) {
         return strerror(errno);
     }
-    if (read_memory(s->switches_at, &switches, sizeof(switches)) != sizeof(switches) ||
-        switches != s->switches) {
-        return "it was just over";
+    if (!lasts(s)) {
+        return just_over;
     }
     take_registers(&regs, r);
+    take_call(&regs, s);
     *n = read_memory(r->value[REG_SP], stack, GR_STALL_STACK);
     return NULL;
 }
 
-const char *process_catch(const struct gr_stall *s, struct registers *r, unsigned char *stack,
-                          size_t *n)
+const char *process_catch(struct gr_stall *s, struct registers *r, unsigned char *stack, size_t *n)
 {
     int status;
-    if (!in_user_mode()) {
-        return "it was just over"; /* some calls would notice that they are interrupted */
+    const char *why = wait_for_cpu(s); /* some calls would notice that they are interrupted */
+    if (why) {
+        return why;
     }
     if (ptrace(PTRACE_SEIZE, s->tid, 0, 0)) {
         return strerror(errno);
@@ -94,7 +131,7 @@ const char *process_catch(const struct gr_stall *s, struct registers *r, unsigne
         !WIFSTOPPED(status)) {
         return "it has ended";
     }
-    const char *why = look_at_stopped(s, r, stack, n);
+    why = look_at_stopped(s, r, stack, n);
     /* A signal may have come first: it goes on its way. */
     int signal = status >> 16 == PTRACE_EVENT_STOP ? 0 : WSTOPSIG(status);
     (void)ptrace(PTRACE_DETACH, s->tid, 0, signal);

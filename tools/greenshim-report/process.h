@@ -33,11 +33,10 @@ bool process_read(uint64_t at, void *to, size_t n);
 /*
  * process_catch - registers and stack of the carrier while it computes, by stopping it for a moment
  * (ptrace(2)). Only if it is in no system call and the stall @s still lasts. @stack has room for
- * GR_STALL_STACK bytes; *@n is what was read.
+ * GR_STALL_STACK bytes; *@n is what was read. If it was busy in the kernel, the call goes into @s.
  *
  * Returns NULL or why there is nothing.
  */
-const char *process_catch(const struct gr_stall *s, struct registers *r, unsigned char *stack,
-                          size_t *n);
+const char *process_catch(struct gr_stall *s, struct registers *r, unsigned char *stack, size_t *n);
 
 #endif
