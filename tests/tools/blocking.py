@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import time
 
-from harness import BUILD, TIMEOUT, TOP, clean_environment, equal, lines, real, test
+from harness import BUILD, ROOT, TIMEOUT, TOP, Skip, clean_environment, equal, lines, real, test
 
 SOURCE = os.path.join(TOP, "tests/tools/stalls.c")
 SHORT = 0.4     # seconds that a call blocks, against a threshold of 10 ms
@@ -189,6 +189,19 @@ def blocking_check_is_not_seen_by_the_program(p):
     out, text = Run(program, "children", option="--check-blocking=200").end()
     equal((out, text), (plain.stdout, ""), "children and descriptors")
     equal(lines(out, "wait"), ["-1 1"], "children")
+
+
+@test
+def blocking_check_survives_a_change_of_user(p):
+    real(p)
+    if not ROOT:
+        raise Skip("needs root")
+    run = Run(stalls(p), "setuid", "1")
+    run.feed()
+    out, text = run.end()
+    equal(lines(out, "setuid"), ["0"], "setresuid")
+    equal((len(heads(text)), len(sums(text))), (1, 1), text)
+    expect(frames(text)[0][3] == f"stalls.c:{line_of('raw_read')}", text)
 
 
 # ------------------------------------------------------------------ the reporter
