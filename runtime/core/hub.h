@@ -71,7 +71,7 @@ int gr_runtime_start(const char **why);
 extern bool gr_active __attribute__((visibility("hidden")));
 
 /*
- * gr_runtime_making_threads - in the hub, before and after (@now) kernel threads are made. With the
+ * gr_runtime_making_threads - before and after (@now) the runtime makes kernel threads. With the
  * first of them libc prepares for others: it installs the handler by which setuid() reaches them.
  * It does not if it takes itself for threaded already, as it does since gr_runtime_start().
  */
