@@ -210,6 +210,35 @@ def idle_rounds(plan, cpu, rows):
                              "parameter": n, **row})
 
 
+def startup_rounds(plan, rows):
+    """Start and end of a program without threads: what preloading adds, and what hooks add."""
+    native = harness.native_environment()
+    preload = {**native, "LD_PRELOAD": harness.build_path("libgreenshim.so")}
+    ways = {"natively": native, "names only": {**preload, "GREENSHIM_DEEP": "0"},
+            "names and bodies": preload}
+    for r in range(plan.rounds):
+        for way, env in ways.items():
+            times = []
+            for _ in range(100):
+                start = time.perf_counter_ns()
+                os.waitpid(os.posix_spawn("/bin/true", ["true"], env), 0)
+                times.append(time.perf_counter_ns() - start)
+            rows.append({"bench": "startup", "contender": way, "ok": True, "round": r,
+                         "parameter": "/bin/true", "median_ns": statistics.median(times),
+                         "best_ns": min(times)})
+
+
+def print_startup(rows):
+    say()
+    say("Start and end of /bin/true, us (what it adds)")
+    base = None
+    for way in ("natively", "names only", "names and bodies"):
+        median = statistics.median(r["median_ns"]
+                                   for r in picked(rows, bench="startup", contender=way))
+        base = base or median
+        say(f"{way:30} {median / 1000:8.0f} ({(median - base) / 1000:.0f})")
+
+
 def print_micro(rows):
     for bench, title in (("spawn_join", "Create, run and join a thread, ns"),
                          ("switch", "Hand over to another thread, ns")):
@@ -309,11 +338,13 @@ def main():
     spawn_rounds(plan, server_cpu, rows)
     switch_rounds(plan, server_cpu, rows)
     idle_rounds(plan, server_cpu, rows)
+    startup_rounds(plan, rows)
 
     summary = echo_summary(rows)
     print_echo(summary)
     print_failures(rows, "echo")
     print_micro(rows)
+    print_startup(rows)
 
     foreign = [r["foreign_cpu"] for r in rows if "foreign_cpu" in r]
     say()
