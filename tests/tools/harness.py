@@ -53,7 +53,7 @@ int main(int argc, char **argv)
     printf("loaded %d\n", loaded);
     FILE *status = fopen("/proc/self/status", "r");
     while (fgets(line, sizeof(line), status))
-        if (!strncmp(line, "Sig", 3) || !strncmp(line, "Uid", 3))
+        if ((!strncmp(line, "Sig", 3) && line[3] != 'Q') || !strncmp(line, "Uid", 3))
             printf("status %s", line);
     return 0;
 }
