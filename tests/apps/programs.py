@@ -5,12 +5,17 @@ preparation by run.tool or as a native helper.
 """
 
 import atexit
+import fcntl
 import functools
 import hashlib
 import os
 import re
+import select
 import shutil
+import struct
 import tempfile
+import termios
+import time
 
 import lib
 from harness import PYTHON, Failure, wait_until
@@ -66,6 +71,14 @@ def digest_of_files(run, names):
     return ' '.join(lib.sha256_of(run.path(n))[:16] for n in names)
 
 
+def compressible(run, name):
+    """Fills a file of 7 MB that shrinks by half; returns its digest."""
+    with open(run.path(name), 'wb') as f:
+        for i in range(12):
+            f.write(hashlib.shake_256(b'%d' % i).digest(300000).hex().encode())
+    return digest_of_files(run, [name])
+
+
 @program('curl-parallel', 'curl')
 def curl_parallel(run):
     names = ['f%d' % i for i in range(1, 9)]
@@ -110,14 +123,52 @@ def sort_parallel(run):
 
 @program('xz-threads', 'xz')
 def xz_threads(run):
-    with open(run.path('data'), 'wb') as f:
-        for i in range(12):
-            f.write(hashlib.shake_256(b'%d' % i).digest(300000).hex().encode())
-    before = digest_of_files(run, ['data'])
+    before = compressible(run, 'data')
     run.program(['xz', '-1', '-T4', '--block-size=1MiB', 'data'])
     packed = digest_of_files(run, ['data.xz'])
     run.program(['xz', '-d', '-T4', 'data.xz'])
     return '%s %s' % (packed, before == digest_of_files(run, ['data']))
+
+
+@program('zstd-threads', 'zstd')
+def zstd_threads(run):
+    before = compressible(run, 'data')
+    run.program(['zstd', '-q', '-3', '-T4', '-B1MiB', '--rm', 'data'])
+    packed = digest_of_files(run, ['data.zst'])
+    run.program(['zstd', '-q', '-t', '-T4', 'data.zst'])
+    run.program(['zstd', '-q', '-d', '-T4', 'data.zst'])
+    return '%s %s' % (packed, before == digest_of_files(run, ['data']))
+
+
+@program('pigz-threads', 'pigz')
+def pigz_threads(run):
+    before = compressible(run, 'data')
+    run.program(['pigz', '-n', '-T', '-p8', 'data'])
+    packed = digest_of_files(run, ['data.gz'])
+    run.program(['pigz', '-t', '-p8', 'data.gz'])
+    run.program(['pigz', '-d', '-p8', 'data.gz'])
+    return '%s %s' % (packed, before == digest_of_files(run, ['data']))
+
+
+@program('tar-pipe', 'tar', 'pigz')
+def tar_pipe(run):
+    """Many small files from one tar to another, then through a program tar starts."""
+    names = ['tree/d%d/f%d' % (i % 20, i) for i in range(500)]
+    for i in range(20):
+        os.makedirs(run.path('tree', 'd%d' % i))
+        os.mkdir(run.path('tree', 'd%d' % i, 'empty'))
+    for i, name in enumerate(names):
+        lib.make_file(run.path(name), i * 37 % 5000, name)
+    want = digest_of_files(run, names)
+    os.mkdir(run.path('copy'))
+    answer = run.program(['sh', '-c', 'tar -cf - --sort=name tree | tar -xvf - -C copy'])
+    same = want == digest_of_files(run, ['copy/' + n for n in names])
+    answer += run.program(['sh', '-c', 'tar -cf - -C copy tree | tar -df -'])
+    run.program(['tar', '-I', 'pigz -p8', '-cf', 'tree.tgz', 'tree'])
+    listed = run.program(['tar', '-I', 'pigz -p8', '-tf', 'tree.tgz'])
+    os.remove(run.path('copy', names[0]))
+    bad = run.program(['tar', '-df', 'tree.tgz', '-z', '-C', 'copy'], status=1)
+    return '%s%s %d %s' % (answer, same, listed.count('\n'), bad)
 
 
 @program('git', 'git')
@@ -166,6 +217,21 @@ def xargs(run):
     return '\n'.join(sorted(text.split('\n'))) + bad
 
 
+@program('parallel-j8', 'parallel')
+def parallel_j8(run):
+    """GNU parallel: many jobs in order, blocks of a stream, retries, exit statuses."""
+    gnu = ['parallel', '--will-cite']
+    answer = run.program(gnu + ['-j8', '-k', 'echo {} $(({} * {})) | tr 0-9 a-j', ':::']
+                         + [str(i) for i in range(60)])
+    lines = ''.join('%d\n' % i for i in range(20000))
+    counts = run.program(gnu + ['-j4', '--pipe', '--block', '10k', 'wc -l'], stdin=lines)
+    answer += '%d lines\n' % sum(map(int, counts.split()))
+    answer += run.program(gnu + ['-j4', '-k', '--retries', '3',
+                                 'echo x >>tried{}; test $(wc -l <tried{}) -ge {} && echo ok {}',
+                                 ':::', '1', '2', '3', '4'], status=1)
+    return answer + run.program(gnu + ['-j4', 'exit {}', ':::', '0', '1', '0', '2', '3'], status=3)
+
+
 @program('bash-jobs', 'bash')
 def bash_jobs(run):
     return run.program(['bash', script('jobs.sh')], status=6)
@@ -181,6 +247,41 @@ def python_pool(run):
 @program('python-children')
 def python_children(run):
     return run.program([PYTHON, script('children.py')], status=4)
+
+
+def read_slowly(fd, run):
+    """All that comes through a pipe: it stays full until the file `awake` is there."""
+    def waiting():
+        return struct.unpack('i', fcntl.ioctl(fd, termios.FIONREAD, bytes(4)))[0]
+    room = fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ)
+    if not wait_until(lambda: waiting() > room - 2 * select.PIPE_BUF):
+        raise Failure('the pipe holds %d bytes of %d' % (waiting(), room))
+    run.write('full', '')
+    if not wait_until(lambda: os.path.exists(run.path('awake'))):
+        raise Failure('nothing else runs while the pipe is full')
+    parts = []
+    while part := os.read(fd, 3000):
+        parts.append(part)
+        time.sleep(0.002)
+    return b''.join(parts).decode()
+
+
+@program('python-full-pipe')
+def python_full_pipe(run):
+    """Threads print to a pipe that is full, while another sleeps: no line is torn or lost."""
+    lines = 3000
+    r, w = os.pipe()
+    try:
+        with run.guard('print', 60):
+            with open(w, 'wb') as out:
+                proc = run.popen([PYTHON, script('full_pipe.py'), str(lines)], stdout=out)
+            seen = read_slowly(r, run)
+            status = proc.wait()
+    finally:
+        os.close(r)
+    want = ['%d %d %s' % (n, i, 'x' * (i % 50)) for n in range(4) for i in range(lines)]
+    return 'status %d, every line once and whole: %s' % (
+        status, sorted(seen.split('\n')) == sorted(want + ['']))
 
 
 @program('python-mix', 'openssl')
