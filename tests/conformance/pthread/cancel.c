@@ -10,6 +10,7 @@ static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
 static sem_t sem;
 static int fds[2];
 static int cleaned, ready;
+static int sent; /* the request */
 
 static void cleanup(void *arg)
 {
@@ -77,7 +78,8 @@ static void *disabled(void *arg)
     CHECK_RC(pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old), 0);
     CHECK_EQ(old, PTHREAD_CANCEL_ENABLE);
     flag_set(&ready, 1);
-    usleep(60000);
+    while (!flag_get(&sent))
+        usleep(1000);
     flag_add(&cleaned, 10);
     CHECK_RC(pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &old), 0);
     CHECK_EQ(old, PTHREAD_CANCEL_DISABLE);
@@ -89,11 +91,13 @@ static void *disabled(void *arg)
 static void cancel_and_check(void *(*fn)(void *), intptr_t arg, int want_cleaned)
 {
     flag_set(&ready, 0);
+    flag_set(&sent, 0);
     flag_set(&cleaned, 0);
     pthread_t thread = start(fn, (void *)arg);
     flag_wait(&ready, 1);
     usleep(10000);
     CHECK_RC(pthread_cancel(thread), 0);
+    flag_set(&sent, 1);
     CHECK(finish(thread) == PTHREAD_CANCELED);
     CHECK_EQ(cleaned, want_cleaned);
 }
