@@ -1,4 +1,5 @@
 /* Waiting for descriptors. */
+#include "runtime/base/rawsys.h"
 #include "runtime/core/fdwait.h"
 
 #include "sync.h"
@@ -614,6 +615,9 @@ static void *count_held_up(void *arg)
 static unsigned held_up(void)
 {
     unsigned n = 0;
+    if (gr_peek(&n, &n, sizeof(n)) == -ENOSYS) {
+        cr_skip_test("process_vm_readv is missing here");
+    }
     cr_assert_eq(pthread_join(foreign(count_held_up, &n), NULL), 0);
     return n;
 }

@@ -1,4 +1,5 @@
 /* The scheduler. */
+#include "runtime/base/rawsys.h"
 #include "runtime/core/hub.h"
 
 #include "sync.h"
@@ -399,6 +400,9 @@ static void *count_held_up(void *arg)
 static unsigned held_up(void)
 {
     struct held_up q = {.hub = gr_hub_here()};
+    if (gr_peek(&q.n, &q.n, sizeof(q.n)) == -ENOSYS) {
+        cr_skip_test("process_vm_readv is missing here");
+    }
     cr_assert_eq(pthread_join(foreign(count_held_up, &q), NULL), 0);
     return q.n;
 }

@@ -80,9 +80,14 @@ Test(standin, runs_in_another_kernel_thread_that_takes_none_of_the_programs_sign
     cr_assert_eq(gr_standin_run(look_around, &s, GR_FOREVER, 0), 0);
     cr_assert_eq(errno, EDOM);
     cr_assert_neq(s.tid, syscall(SYS_gettid));
+    uint64_t all = ~0ULL;
+    uint64_t old;
+    uint64_t can = 0; /* what can be blocked at all: an emulator keeps signals for itself */
+    (void)GR_SYS(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, sizeof(all));
+    (void)GR_SYS(SYS_rt_sigprocmask, SIG_SETMASK, &old, &can, sizeof(all));
     for (int sig = 1; sig < 65; sig++) {
         bool libcs = sig == 32 || sig == 33;
-        bool never = sig == SIGKILL || sig == SIGSTOP;
+        bool never = !(can & gr_sigbit(sig));
         cr_assert_eq((s.mask & gr_sigbit(sig)) != 0, !libcs && !never, "signal %d", sig);
     }
 }
@@ -320,6 +325,9 @@ Test(standin, cuts_off_with_libcs_handler_in_place)
 Test(standin, a_forked_child_makes_its_own)
 {
     struct seen s;
+    if (gr_peek(&s, &s, sizeof(s)) == -ENOSYS) {
+        cr_skip_test("an emulator, which dies of a fork with threads");
+    }
     (void)gr_standin_run(look_around, &s, GR_FOREVER, 0);
     pid_t pid = fork();
     if (pid == 0) {
