@@ -87,20 +87,20 @@ GR_SHIM int pthread_create(pthread_t *out, const pthread_attr_t *attr, void *(*f
                            void *arg)
 {
     struct gr_hub *h = gr_hub_here();
-    const void *caller = __builtin_return_address(0);
-    if (GR_UNLIKELY(gr_body_of_libc(caller) ||
-                    (gr_config.enabled && gr_maker_needs_kernel_threads(caller)))) {
-        /* libc's own helpers, for asynchronous I/O and timers, and the teams of OpenMP wait in ways
-         * that only kernel threads can. */
-        gr_hub_foreign();
-        return real.pthread_create(out, attr, fn, arg);
-    }
     if (!gr_self && (h || gr_active)) {
         /* libuv's workers, or a thread of a kernel thread that is not ours: it may wake greens
          * whenever it likes. */
         if (!h) {
             gr_hub_foreign();
         }
+        return real.pthread_create(out, attr, fn, arg);
+    }
+    const void *caller = __builtin_return_address(0);
+    if (GR_UNLIKELY(gr_body_of_libc(caller) ||
+                    (gr_config.enabled && gr_maker_needs_kernel_threads(caller)))) {
+        /* libc's own helpers, for asynchronous I/O and timers, and the teams of OpenMP wait in ways
+         * that only kernel threads can. */
+        gr_hub_foreign();
         return real.pthread_create(out, attr, fn, arg);
     }
     if (!start_runtime()) {

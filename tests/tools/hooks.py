@@ -221,6 +221,49 @@ def hooks_can_be_refused(p):
     equal(result.stdout, b"read - -\n", "GREENSHIM_DEEP=0")
 
 
+# A file lock is waited for; afterwards only main is left, and reads.
+LOCK_THEN_READ = r"""
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <unistd.h>
+static int a, b;
+static void *locker(void *arg)
+{
+    return flock(b, LOCK_EX) ? NULL : arg;
+}
+int main(int argc, char **argv)
+{
+    pthread_t t;
+    int p[2];
+    char c;
+    a = open(argv[argc - 1], O_CREAT | O_RDWR, 0600);
+    b = open(argv[argc - 1], O_RDWR);
+    if (flock(a, LOCK_EX) || pthread_create(&t, NULL, locker, &a) || usleep(20000) || pipe(p))
+        return 1;
+    flock(a, LOCK_UN);
+    pthread_join(t, NULL);
+    if (fork() == 0) {
+        for (int i = 0; i < 20; i++)
+            usleep(1000), (void)!write(p[1], "x", 1);
+        _exit(0);
+    }
+    for (int i = 0; i < 20; i++)
+        (void)!read(p[0], &c, 1);
+    return 0;
+}
+"""
+
+
+@test
+def alone_again_waits_are_the_kernels(p):
+    """The kernel thread that waited for the lock is ours, and wakes nobody by itself."""
+    program = p.compile(LOCK_THEN_READ, p.path("lock"), "-pthread", "-include", "fcntl.h")
+    said = run(p, ["--stats", program, p.path("file")]).stderr.decode()
+    counts = re.search(r"could run: (\d+); .* place of greens: (\d+) at most", said)
+    equal((int(counts[1]) >= 15, int(counts[2])), (True, 1), said)
+
+
 def gdb(p, program, *commands):
     script = ["set environment LD_PRELOAD " + os.path.join(BUILD, LIBRARY),
               "set startup-with-shell off", "set breakpoint pending on", "set confirm off"]
