@@ -167,11 +167,10 @@ static void *pulse_main(void *arg)
     return NULL;
 }
 
-static pthread_t start_without_signals(void *(*fn)(void *), void *arg)
+pthread_t start_without_signals(void *(*fn)(void *), void *arg)
 {
     sigset_t all, old;
 
-    /* The test's signals are the test's: keep them away from this thread. */
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &old);
     pthread_t thread = start(fn, arg);

@@ -133,6 +133,7 @@ void pulse_end(struct pulse *pulse, int min_ms, const char *file, int line);
 
 /* Threads and flags. */
 pthread_t start(void *(*fn)(void *), void *arg);
+pthread_t start_without_signals(void *(*fn)(void *), void *arg); /* all are blocked in it */
 void *finish(pthread_t thread);
 void flag_set(int *flag, int value);
 int flag_get(int *flag);

@@ -66,18 +66,6 @@ static void handler(int flags)
     flag_set(&caught, 0);
 }
 
-/* The killer must not take the signal itself. */
-static pthread_t killer(void *(*fn)(void *), void *arg)
-{
-    sigset_t all, old;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &old);
-    pthread_t thread = start(fn, arg);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return thread;
-}
-
 static void full_listener(void)
 {
     int fd;
@@ -98,7 +86,7 @@ static void check_connect(int restart)
 
     full_listener();
     handler(restart ? SA_RESTART : 0);
-    pthread_t thread = killer(kill_then, restart ? (void *)accept_one : NULL);
+    pthread_t thread = start_without_signals(kill_then, restart ? (void *)accept_one : NULL);
     if (restart)
         SYS(connect(fd, (struct sockaddr *)&addr, sizeof(addr)));
     else
@@ -121,7 +109,7 @@ static void check_write(int restart)
     set_nonblock(fds[1], 0);
     drain_fd = fds[0];
     handler(restart ? SA_RESTART : 0);
-    pthread_t thread = killer(kill_then, restart ? (void *)drain : NULL);
+    pthread_t thread = start_without_signals(kill_then, restart ? (void *)drain : NULL);
     if (restart)
         CHECK_EQ(write(fds[1], block, 100), 100);
     else
@@ -143,7 +131,7 @@ static void check_waitpid(int restart)
         _exit(4);
     }
     handler(restart ? SA_RESTART : 0);
-    pthread_t thread = killer(kill_then, restart ? (void *)let_child_go : NULL);
+    pthread_t thread = start_without_signals(kill_then, restart ? (void *)let_child_go : NULL);
     if (!restart) {
         CHECK_ERRNO(waitpid(pid, &status, 0), EINTR);
         let_child_go();
@@ -169,19 +157,19 @@ int test_main(void)
     handler(0);
     sigemptyset(&set);
     sigaddset(&set, SIGUSR2);
-    pthread_t thread = killer(kill_then, NULL);
+    pthread_t thread = start_without_signals(kill_then, NULL);
     CHECK_ERRNO(sigtimedwait(&set, NULL, &(struct timespec){.tv_sec = 20}), EINTR);
     finish(thread);
 
     handler(0);
-    thread = killer(hold_mutex, &held);
+    thread = start_without_signals(hold_mutex, &held);
     flag_wait(&held, 1);
     CHECK_RC(pthread_mutex_lock(&mutex), 0);
     CHECK_EQ(caught, 1);
     pthread_mutex_unlock(&mutex);
     finish(thread); /* a join with a signal in it */
     handler(0);
-    finish(killer(kill_then, NULL));
+    finish(start_without_signals(kill_then, NULL));
     flag_wait(&caught, 1);
     return 0;
 }
