@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/prctl.h>
 
+#define FULL_STACKS 32768
+
 /* --- creation --- */
 
 static void thread_ends(struct green *g)
@@ -57,13 +59,21 @@ static size_t standard_stack_size(void)
     return size;
 }
 
-static void read_attr(const pthread_attr_t *attr, struct gr_green_attr *out)
+/* As many threads as the kernel lets a program have get the stack that libc would give them. Beyond
+ * that there is nothing to be the same as, and page tables count: small ones. */
+static size_t default_stack_size(const struct gr_hub *h)
+{
+    return gr_config.stack_size || h->n_greens >= FULL_STACKS ? 0 : standard_stack_size();
+}
+
+static void read_attr(const struct gr_hub *h, const pthread_attr_t *attr, struct gr_green_attr *out)
 {
     int state;
     size_t size;
     sigset_t mask;
     *out = (struct gr_green_attr){.guard_size = 4096};
     if (!attr) {
+        out->stack_size = default_stack_size(h);
         return;
     }
     (void)pthread_attr_getdetachstate(attr, &state);
@@ -73,9 +83,9 @@ static void read_attr(const pthread_attr_t *attr, struct gr_green_attr *out)
         out->has_mask = true;
         memcpy(&out->mask, &mask, sizeof(out->mask));
     }
-    /* A size that the program did not choose is the process's default: ours then. */
+    /* A size that the program did not choose is the process's default. */
     (void)pthread_attr_getstacksize(attr, &size);
-    out->stack_size = size == standard_stack_size() ? 0 : size;
+    out->stack_size = size == standard_stack_size() ? default_stack_size(h) : size;
     void *addr = NULL;
     if (pthread_attr_getstack(attr, &addr, &size) == 0 && (uintptr_t)addr + size != 0) {
         out->stack_addr = addr;
@@ -109,7 +119,7 @@ GR_SHIM int pthread_create(pthread_t *out, const pthread_attr_t *attr, void *(*f
     GR_COUNT(pthread_create);
     struct gr_green_attr a;
     struct green *g;
-    read_attr(attr, &a);
+    read_attr(gr_hub_here(), attr, &a);
     int rc = gr_green_new(&a, fn, arg, &g);
     if (rc) {
         return -rc;

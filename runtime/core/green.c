@@ -16,6 +16,8 @@
 
 #define CACHE_HIGH                                                                                 \
     4096 /* ended greens kept with their whole stacks; of more only the top stays resident */
+#define DEEP_SAMPLE 64
+#define DEEP_WATCH  4096
 #define GREEN_OWNER (1 << 30)
 
 void (*gr_green_on_exit)(struct green *g);
@@ -52,12 +54,40 @@ static size_t cache_key(size_t size, size_t guard)
     return size + (guard / 4096 < 4095 ? guard / 4096 : 4095);
 }
 
-static void drop_deep_stack(const struct green *g)
+/* Gives back what lies deeper than the first @keep bytes of the stack. */
+static void drop_stack(const struct green *g, size_t keep)
 {
     char *low = g->stack.base + g->stack.guard;
-    char *high = (char *)gr_align_down((uintptr_t)g, 4096) - 4096;
+    char *high = (char *)gr_align_down((uintptr_t)g, 4096) - keep;
     if (high > low) {
         (void)madvise(low, (size_t)(high - low), MADV_DONTNEED);
+    }
+}
+
+static bool used_beyond(const struct green *g, size_t depth)
+{
+    unsigned char resident = 0;
+    char *page = (char *)gr_align_down((uintptr_t)g, 4096) - depth - 4096;
+    return page > g->stack.base + g->stack.guard &&
+           GR_SYS(SYS_mincore, page, 4096, &resident) == 0 && (resident & 1);
+}
+
+/*
+ * A stack in the cache may keep what a small stack may have; more is given back. To ask about each
+ * one costs as much as a thread, so one in DEEP_SAMPLE is looked at; when it turns out that this
+ * program goes deep, each of the next DEEP_WATCH.
+ */
+static void trim_stack(struct gr_hub *h, const struct green *g)
+{
+    if (g->stack.size <= GR_SMALL_STACK + GR_HIDDEN_STACK + g->stack.guard ||
+        (h->deep_watch == 0 && ++h->deep_sample % DEEP_SAMPLE)) {
+        return;
+    }
+    if (used_beyond(g, GR_SMALL_STACK)) {
+        drop_stack(g, GR_SMALL_STACK);
+        h->deep_watch = DEEP_WATCH;
+    } else if (h->deep_watch > 0) {
+        h->deep_watch--;
     }
 }
 
@@ -77,7 +107,9 @@ void gr_green_release(struct green *g)
         return;
     }
     if (++h->n_cached > CACHE_HIGH) {
-        drop_deep_stack(g);
+        drop_stack(g, 4096);
+    } else {
+        trim_stack(h, g);
     }
     gr_list_push_front(cache, &g->link);
 }
@@ -152,7 +184,9 @@ static int make_on_user_stack(const struct gr_green_attr *attr, struct green **o
 
 static int obtain(struct gr_hub *h, const struct gr_green_attr *attr, struct green **out)
 {
-    size_t size = attr->stack_size ? attr->stack_size : (size_t)gr_config.stack_size;
+    size_t size = attr->stack_size       ? attr->stack_size
+                  : gr_config.stack_size ? (size_t)gr_config.stack_size
+                                         : GR_SMALL_STACK;
     size_t least = gr_tls_size() + sizeof(struct green) + 2048;
     if (attr->stack_addr) {
         return size < least ? -EINVAL : make_on_user_stack(attr, out);

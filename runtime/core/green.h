@@ -87,11 +87,14 @@ static inline bool gr_cancelled(const struct green *g, unsigned flags)
 extern void __pthread_register_cancel(__pthread_unwind_buf_t *buf);
 extern void __pthread_unregister_cancel(__pthread_unwind_buf_t *buf);
 
+/* Stack of a green whose creator asks for no size, unless a setting says otherwise. */
+#define GR_SMALL_STACK (256UL << 10)
+
 /* Below what the program asked for: frames of ours shall not cost it any of its stack. */
 #define GR_HIDDEN_STACK 8192
 
 struct gr_green_attr {
-    size_t stack_size; /* 0: the configured default */
+    size_t stack_size; /* 0: the configured one, or GR_SMALL_STACK */
     void *stack_addr;  /* lowest address of a caller-supplied stack, or NULL */
     size_t guard_size;
     bool detached;

@@ -40,6 +40,8 @@ struct gr_hub {
     struct gr_list cache[GR_N_CACHES]; /* ended greens for reuse, by stack size */
     size_t cache_key[GR_N_CACHES];
     unsigned n_cached;
+    unsigned deep_sample; /* counts ended greens; and how many more are looked at each */
+    unsigned deep_watch;
     int tid; /* kernel thread id of the carrier */
     struct gr_stack stack;
     bool no_native; /* foreign threads may wake greens at any time: never block natively */

@@ -153,7 +153,7 @@ Test(config, variables_set_their_settings)
 Test(config, defaults_lie_within_their_ranges)
 {
 #define GR_CONFIG(field, var, type, def, min, max, opt, help)                                      \
-    cr_assert(gr_config.field == (def) && (def) >= (min) && (def) <= (max), #field);
+    cr_assert(gr_config.field == (def) && ((def) == 0 || (def) >= (min)) && (def) <= (max), #field);
 #include "runtime/base/config.def"
 #undef GR_CONFIG
 }
