@@ -58,10 +58,12 @@ OPT := -O1 -DGR_DEBUG=1 -fsanitize=undefined -fno-sanitize-recover=all $(QUIET)
 else ifeq ($(BUILD),aarch64)
 override CC := aarch64-linux-gnu-gcc
 OPT := -O2
-# libuv for the target: two packages unpacked below build/, nothing is installed.
+# Libraries for the target: packages unpacked below build/, nothing is installed.
 SYSROOT := build/sysroot-aarch64
+SYSROOT_LDFLAGS := -L$(SYSROOT)/usr/lib/aarch64-linux-gnu \
+                   -Wl,-rpath-link,$(SYSROOT)/lib/aarch64-linux-gnu
 UV_CFLAGS := -isystem $(SYSROOT)/usr/include
-UV_LIBS := -L$(SYSROOT)/usr/lib/aarch64-linux-gnu -luv
+UV_LIBS := $(SYSROOT_LDFLAGS) -luv
 else
 $(error BUILD=$(BUILD) is not one of debug, asan, ubsan, aarch64)
 endif
@@ -167,7 +169,7 @@ $(B)/libgreenshim.pc: tools/greenshim.pc.in $(B)/obj/tool-flags
 	$(Q)$(pc) >$@
 
 ifneq ($(SYSROOT),)
-$(SYSROOT_STAMP):
+$(SYSROOT_STAMP): tools/sysroot.sh
 	tools/sysroot.sh arm64 $(@D)
 endif
 
@@ -186,7 +188,7 @@ $(TOOL_OBJ): $(B)/obj/tool-flags
 define tool
 $(B)/$(1): $(call obj,tools/$(1).c $(wildcard tools/$(1)/*.c)) $(BASE_OBJ)
 	$$(call say,LD)
-	$$(Q)$$(CC) $$(OPT) -o $$@ $$^ $$(TOOL_LIBS_$(1))
+	$$(Q)$$(CC) $$(OPT) -o $$@ $$^ $$(SYSROOT_LDFLAGS) $$(TOOL_LIBS_$(1))
 endef
 $(foreach t,$(notdir $(TOOLS)),$(eval $(call tool,$t)))
 

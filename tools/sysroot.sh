@@ -1,5 +1,6 @@
 #!/bin/sh
-# sysroot.sh DEBIAN-ARCH DIR - unpacks libuv for another machine into DIR, for cross builds.
+# sysroot.sh DEBIAN-ARCH DIR - unpacks the libraries that a build links with, and what they need,
+# for another machine into DIR, for cross builds.
 #
 # Neither root nor a foreign architecture on this system is needed: apt-get works on package lists
 # of its own below DIR, and the packages are unpacked, not installed.
@@ -16,9 +17,10 @@ apt()
         -o Dir::State::Lists="$dir/apt/lists" -o Dir::Cache="$dir/apt" "$@"
 }
 
-echo "  GET  libuv for $arch"
+echo "  GET  libraries for $arch"
 apt update
-(cd "$dir/apt" && apt download libuv1 libuv1-dev)
+(cd "$dir/apt" && apt download libuv1 libuv1-dev libelf1 libelf-dev libdw1 libdw-dev \
+    zlib1g liblzma5 libbz2-1.0)
 for package in "$dir"/apt/*.deb; do
     dpkg-deb -x "$package" "$dir"
 done

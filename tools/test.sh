@@ -51,7 +51,7 @@ section()
     tools) /usr/bin/python3 tests/tools/run.py ;;
     conformance) /usr/bin/python3 tests/conformance/run.py ;;
     apps) /usr/bin/python3 tests/apps/run.py ;;
-    aarch64-build) built aarch64-build BUILD=aarch64 build/aarch64/libgreenshim.so ;;
+    aarch64-build) built aarch64-build BUILD=aarch64 all ;;
     aarch64)
         unit aarch64 aarch64 qemu-aarch64 -L /usr/aarch64-linux-gnu \
             -E LD_LIBRARY_PATH=build/sysroot-aarch64/usr/lib/aarch64-linux-gnu
