@@ -36,6 +36,20 @@ static long attempt(struct gr_fd *f, unsigned event, const struct gr_call *c)
     return gr_syscall6(c->nr, GR_CALL_ARGS(c));
 }
 
+/*
+ * Pipes refuse RWF_NOWAIT before Linux 6.4, and later once splice() has been used on them;
+ * emulators may not have the call at all. From then on it is a descriptor that is asked first.
+ */
+static bool refused(struct gr_fd *f, struct gr_call *c, long rc)
+{
+    if (GR_LIKELY(rc != -EOPNOTSUPP && rc != -ENOSYS) || f->kind != GR_KIND_PIPE) {
+        return false;
+    }
+    f->kind = GR_KIND_OTHER;
+    c->ask = true;
+    return true;
+}
+
 /* How a wait that ended otherwise than by readiness ends the call. 0: go on. */
 static long wait_outcome(int rc, int64_t deadline)
 {
@@ -64,6 +78,12 @@ long gr_io_retry(struct gr_fd **fp, unsigned event, struct gr_call *c)
     for (;;) {
         if ((f->ready & event) || !f->armed || !gr_fdtable_blocking(f)) {
             rc = attempt(f, event, c);
+            if (refused(f, c, rc)) {
+                if (event == GR_IN) {
+                    continue;
+                }
+                return rc; /* the rest is written in another way */
+            }
             if (rc != -EAGAIN) {
                 if (f->kind == GR_KIND_STREAM && rc > 0 && (size_t)rc < c->want &&
                     !(f->ready & GR_HUP)) {
@@ -206,6 +226,12 @@ static long write_in_pieces(struct gr_fd **f, struct gr_call *c, size_t n)
     return (long)done;
 }
 
+/* What a write returns whose first part came to @before, the rest to @rest: bytes or an error. */
+static long add(long before, long rest)
+{
+    return before <= 0 ? rest : rest < 0 ? before : before + rest;
+}
+
 ssize_t gr_write_on(int fd, const void *buf, size_t n)
 {
     struct gr_fd *f = gr_fdtable_get(fd);
@@ -226,6 +252,9 @@ ssize_t gr_write_on(int fd, const void *buf, size_t n)
         c.nr = SYS_pwritev2;
         memcpy(c.arg, (long[6]){fd, (long)&v, 1, -1, -1, RWF_NOWAIT}, sizeof(c.arg));
         rc = gr_io_write_all(&f, &c, advance_plain);
+        if (GR_UNLIKELY(c.ask)) {
+            rc = add(rc, write_in_pieces(&f, &c, (size_t)c.plain[2]));
+        }
         break;
     default:
         c.ask = true;
@@ -322,6 +351,50 @@ static size_t advance_vector(struct gr_call *c, size_t n)
     return (size_t)count;
 }
 
+/* The first elements of the @n at @v into @part, PIPE_BUF bytes of them; 0 if there are no more. */
+static int first_piece(const struct iovec *v, int n, struct iovec part[IOV_ON_STACK])
+{
+    size_t total = 0;
+    for (int i = 0; i < n && total <= PIPE_BUF; i++) {
+        total += v[i].iov_len;
+    }
+    if (total <= PIPE_BUF) {
+        return 0;
+    }
+    size_t room = PIPE_BUF;
+    int i = 0;
+    for (; i < n && i < IOV_ON_STACK && room; i++) {
+        part[i].iov_base = v[i].iov_base;
+        part[i].iov_len = v[i].iov_len < room ? v[i].iov_len : room;
+        room -= part[i].iov_len;
+    }
+    return i;
+}
+
+/* As write_in_pieces(). */
+static long writev_in_pieces(struct gr_fd **f, struct gr_call *c)
+{
+    size_t done = 0;
+    size_t left;
+    do {
+        struct iovec part[IOV_ON_STACK];
+        struct gr_call piece = *c;
+        int n = first_piece((const struct iovec *)c->plain[1], (int)c->plain[2], part);
+        if (n) {
+            piece.plain[1] = (long)part;
+            piece.plain[2] = n;
+        }
+        long rc = gr_io_retry(f, GR_OUT, &piece);
+        if (rc <= 0) {
+            return done ? (long)done : rc;
+        }
+        done += (size_t)rc;
+        left = advance_vector(c, (size_t)rc);
+        c->plain[0] = (*f)->fd;
+    } while (left && gr_fdtable_blocking(*f));
+    return (long)done;
+}
+
 static long writev_copied(struct gr_fd *f, struct iovec *v, int n, long plain_nr, int flags)
 {
     int fd = f->fd;
@@ -336,7 +409,12 @@ static long writev_copied(struct gr_fd *f, struct iovec *v, int n, long plain_nr
     } else {
         c.ask = true;
     }
-    long rc = gr_io_write_all(&f, &c, advance_vector);
+    bool whole = !c.ask || gr_hub_quiet() || !gr_fdtable_blocking(f);
+    bool ask = c.ask;
+    long rc = whole ? gr_io_write_all(&f, &c, advance_vector) : writev_in_pieces(&f, &c);
+    if (GR_UNLIKELY(c.ask != ask)) {
+        rc = add(rc, writev_in_pieces(&f, &c));
+    }
     gr_fd_done(f);
     return rc;
 }
