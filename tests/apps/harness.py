@@ -17,6 +17,10 @@ import time
 import lib
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, 'tests', 'lib'))
+
+import processes  # noqa: E402
+
 WORKERS = 4             # kernel threads libuv may add in one process
 PYTHON = '/usr/bin/python3.11'
 
@@ -29,59 +33,13 @@ def say(text):
     print(text, flush=True)
 
 
-# ---------------------------------------------------------------------------- process tables
-
-def _parents():
-    table = {}
-    for name in os.listdir('/proc'):
-        if not name.isdigit():
-            continue
-        try:
-            with open('/proc/%s/stat' % name) as f:
-                table[int(name)] = int(f.read().rpartition(')')[2].split()[1])
-        except (OSError, IndexError):
-            pass
-    return table
-
-
-def tree(root):
-    """The process and all that descend from it."""
-    children = {}
-    for pid, parent in _parents().items():
-        children.setdefault(parent, []).append(pid)
-    found, queue = [], [root]
-    while queue:
-        pid = queue.pop()
-        found.append(pid)
-        queue += children.get(pid, [])
-    return found
-
+# ---------------------------------------------------------------------------- kernel threads
 
 def tasks(pid):
     try:
         return len(os.listdir('/proc/%d/task' % pid))
     except OSError:
         return 0
-
-
-def command_of(pid):
-    try:
-        with open('/proc/%d/cmdline' % pid, 'rb') as f:
-            return f.read().replace(b'\0', b' ').decode(errors='replace').strip()[:60]
-    except OSError:
-        return ''
-
-
-def preloaded(pid):
-    """True if the library is mapped there, None if the process has ended."""
-    try:
-        with open('/proc/%d/maps' % pid) as f:
-            text = f.read()
-    except OSError:
-        return None
-    if 'libc.so' not in text:
-        return None  # the loader is still at work: it maps preloaded libraries first
-    return 'libgreenshim.so' in text
 
 
 class Monitor(threading.Thread):
@@ -102,7 +60,7 @@ class Monitor(threading.Thread):
         turn, pids = 0, []
         while not self.stop.wait(0.01):
             if turn % 5 == 0:
-                pids = [p for root in list(self.roots) for p in tree(root)]
+                pids = [p for root in list(self.roots) for p in processes.tree(root)]
             turn += 1
             for pid in pids:
                 self.turns[pid] = self.turns.get(pid, 0) + 1
@@ -111,12 +69,12 @@ class Monitor(threading.Thread):
                 count = tasks(pid)
                 if count > self.worst.get(pid, 0):
                     self.worst[pid] = count
-                    self.names[pid] = command_of(pid) or self.names.get(pid, '')
+                    self.names[pid] = processes.command(pid) or self.names.get(pid, '')
 
     def look(self, pid):
         """Twice without the library under one name: not just between exec and its loader."""
-        name = command_of(pid)
-        if not name or preloaded(pid) is not False:
+        name = processes.command(pid)
+        if not name or processes.preloaded(pid) is not False:
             self.bare.pop(pid, None)
         elif self.bare.get(pid) == name:
             self.uncovered.add(name)
@@ -133,35 +91,6 @@ class Monitor(threading.Thread):
             return 0, ''
         pid = max(self.worst, key=self.worst.get)
         return self.worst[pid], self.names.get(pid, '')
-
-
-# ---------------------------------------------------------------------------- hangs
-
-def dump(pid):
-    """Where every thread of a process stands; printed as comment lines."""
-    script = os.path.join(ROOT, 'tests', 'lib', 'greens_gdb.py')
-    command = ['gdb', '-p', str(pid), '-batch', '-nx']
-    if preloaded(pid) and os.path.exists(script):
-        command += ['-x', script]
-    else:
-        command += ['-ex', 'thread apply all bt']
-    say('# dump of %d: %s' % (pid, command_of(pid)))
-    if not shutil.which('gdb'):
-        say('# no gdb here')
-        return
-    try:
-        out = subprocess.run(command, capture_output=True, text=True, errors='replace',
-                             timeout=60, stdin=subprocess.DEVNULL).stdout
-    except (OSError, subprocess.TimeoutExpired) as e:
-        out = str(e)
-    for line in out.splitlines()[-150:]:
-        say('#   ' + line[:200])
-
-
-def kill_tree(root):
-    for pid in reversed(tree(root)):
-        with contextlib.suppress(OSError):
-            os.kill(pid, signal.SIGKILL)
 
 
 # ---------------------------------------------------------------------------- one run
@@ -276,10 +205,11 @@ class Run:
         running = [p for p in self.procs if p.poll() is None]
         for proc in running:
             if proc.greenshim_mode == self.mode:
-                for pid in tree(proc.pid)[:6]:
-                    dump(pid)
+                for pid in processes.tree(proc.pid)[:6]:
+                    for line in processes.backtraces(pid):
+                        say('#   ' + line[:200])
         for proc in running:
-            kill_tree(proc.pid)
+            processes.kill(reversed(processes.tree(proc.pid)))
 
     def tool(self, argv, stdin=None, seconds=60, cwd=None, check=True):
         """Runs a native client or preparation; returns its stdout."""
@@ -337,7 +267,7 @@ class Run:
     def finish(self):
         for proc in self.procs:
             if proc.poll() is None:
-                kill_tree(proc.pid)
+                processes.kill(reversed(processes.tree(proc.pid)))
             proc.wait()
         self.monitor.finish()
         shutil.rmtree(self.dir, ignore_errors=True)

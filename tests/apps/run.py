@@ -19,6 +19,7 @@ sys.dont_write_bytecode = True      # no __pycache__ in the source tree
 import harness
 import lib
 import programs
+import processes
 import servers
 from harness import Failure, Report, Run, WORKERS, say
 
@@ -64,8 +65,8 @@ def end_with_clients(run, server, proc):
 
 def coverage(run, proc):
     """Commands of the process tree in which the library is not loaded."""
-    return [harness.command_of(p) for p in harness.tree(proc.pid)
-            if harness.preloaded(p) is False]
+    return [processes.command(p) for p in processes.tree(proc.pid)
+            if processes.preloaded(p) is False]
 
 
 def serve(kind, mode, build):

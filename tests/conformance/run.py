@@ -25,6 +25,11 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(TOP, "tests/lib"))
+sys.dont_write_bytecode = True      # no __pycache__ in the source tree
+
+import processes  # noqa: E402
+
 MODES = ["native", "native-bg", "green", "green-bg", "nodeep", "off", "last"]
 NATIVE = {"native", "native-bg"}
 output_lock = threading.Lock()
@@ -43,41 +48,6 @@ class Program:
         self.modes = lines["MODES"].split() if "MODES" in lines else MODES
         if not self.preload:
             self.modes = [m for m in self.modes if m != "last"]
-
-
-def session_pids(session):
-    """The live processes of a session."""
-    pids = []
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
-        try:
-            with open(f"/proc/{entry}/stat", encoding="utf-8", errors="replace") as f:
-                fields = f.read().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[3]) == session and fields[0] != "Z":
-            pids.append(int(entry))
-    return sorted(pids)
-
-
-def backtraces(pids):
-    """What each process of a hung test is doing, greens included when the script knows them."""
-    script = os.path.join(TOP, "tests/lib/greens_gdb.py")
-    text = []
-    for pid in pids[:4]:
-        command = ["gdb", "-p", str(pid), "-batch", "-nx", "-ex", "set pagination off",
-                   "-ex", "thread apply all bt 25"]
-        if os.path.exists(script):
-            command += ["-x", script]
-        try:
-            out = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                 stderr=subprocess.DEVNULL, timeout=60, check=False).stdout
-            lines = out.decode(errors="replace").splitlines()
-            text += [f"--- pid {pid}"] + lines[:200]
-        except (OSError, subprocess.TimeoutExpired) as error:
-            text.append(f"--- pid {pid}: gdb: {error}")
-    return "\n".join(text)
 
 
 class Runner:
@@ -123,13 +93,13 @@ class Runner:
                     status = child.wait(program.timeout * self.args.slow)
                 except subprocess.TimeoutExpired:
                     status, hung = None, True
-                    pids = session_pids(child.pid)
-                    note = "hang\n" + backtraces(pids)
-                    for pid in pids:
-                        os.kill(pid, 9)
+                    pids = processes.session(child.pid)
+                    note = "hang\n" + "\n".join(
+                        line for pid in pids[:4] for line in processes.backtraces(pid))
+                    processes.kill(pids)
                     child.wait()
-                for pid in session_pids(child.pid):
-                    os.kill(pid, 9)
+                for pid in processes.session(child.pid):
+                    processes.kill([pid])
                     if not hung:
                         note += f"left process {pid} behind\n"
                         status = status or 1
