@@ -208,6 +208,27 @@ def make_j8(run):
     return text + digest_of_files(run, ['all']) + bad
 
 
+@program('make-j16', 'make')
+def make_j16(run):
+    """A chain, a fan and three makes below that share the job slots; output kept together."""
+    low = ['l%d' % i for i in range(60)]
+    rules = ['TEXT := $(shell seq 5 | tr "\\n" "+")0', 'all: high sub1 sub2 sub3',
+             '\t@echo all: $(words $^) $(TEXT)', '.PHONY: all sub1 sub2 sub3',
+             'high: %s chain20' % ' '.join(low), '\tcat $^ | sort > $@']
+    rules += ['%s:\n\t@echo $@ | sed s/l/low/ > $@; test -s $@' % name for name in low]
+    rules += ['chain0:\n\techo start > $@']
+    rules += ['chain%d: chain%d\n\t@(cat $<; echo $@) > $@' % (i, i - 1) for i in range(1, 21)]
+    rules += ['sub%d:\n\t@mkdir $@; $(MAKE) -s -C $@ -f ../sub.mk' % i for i in (1, 2, 3)]
+    run.write('Makefile', '\n'.join(rules) + '\n')
+    parts = ['p%d' % i for i in range(12)]
+    run.write('sub.mk', 'all: %s\n\t@cat $^ > all\n%s:\n\t@echo $@ $$(echo $@ | wc -c) > $@\n'
+              % (' '.join(parts), ' '.join(parts)))
+    text = run.program(['make', '-j16', '--output-sync=target', '--no-print-directory'])
+    again = run.program(['make', '-j16', '-q', 'high'])
+    made = digest_of_files(run, ['high', 'sub1/all', 'sub2/all', 'sub3/all'])
+    return '\n'.join(sorted(text.split('\n'))) + again + made
+
+
 @program('xargs-P8', 'xargs')
 def xargs(run):
     text = run.program(['xargs', '-P8', '-n1', 'sh', '-c', 'echo "$0" $(($0 * $0))'],
@@ -237,6 +258,11 @@ def bash_jobs(run):
     return run.program(['bash', script('jobs.sh')], status=6)
 
 
+@program('bash-pipelines', 'bash')
+def bash_pipelines(run):
+    return run.program(['bash', script('pipelines.sh')], status=8)
+
+
 @program('python-pool')
 def python_pool(run):
     port, _ = backend(run, {'f': 20000})
@@ -247,6 +273,11 @@ def python_pool(run):
 @program('python-children')
 def python_children(run):
     return run.program([PYTHON, script('children.py')], status=4)
+
+
+@program('python-subprocesses')
+def python_subprocesses(run):
+    return run.program([PYTHON, script('subprocesses.py')], status=5)
 
 
 def read_slowly(fd, run):

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Runs real programs natively and under greenshim and compares what a user would see.
 
-usage: run.py [-k TEXT] [--native-only] [--build DIR]
+usage: run.py [-k TEXT] [--native-only] [--repeat N] [--build DIR]
 
 Prints one line per fact, `ok apps/NAME [fact]` or `not ok apps/NAME [fact]`, lines with # for
 the details, and `N passed, N failed` last.  The exit status is 1 if something failed.
@@ -157,7 +157,7 @@ def compare(report, name, native, green, noise):
     report.check(name, 'stderr', not extra, '\n'.join(extra))
 
 
-def scenario(report, name, call, native_only, off, noise):
+def scenario(report, name, call, options, off, noise):
     """Native first: what fails there says nothing about greenshim."""
     start = time.monotonic()
     for _ in range(NATIVE_TRIES):
@@ -169,13 +169,14 @@ def scenario(report, name, call, native_only, off, noise):
         time.sleep(1)
     if not report.check(name, 'native', not trouble, '%s\n%s' % (trouble, native['logs'])):
         return
-    if native_only:
+    if options.native_only:
         say('# %s: kernel threads %d, %.1f s; %s' % (
             name, native['threads'][0], time.monotonic() - start,
             {k: v for k, v in native.items() if k not in ('threads', 'logs')}))
         return
-    green = call('green')
-    compare(report, name, native, green, noise)
+    for _ in range(options.repeat):
+        green = call('green')
+        compare(report, name, native, green, noise)
     if off:
         plain = call('off')
         bad = failed(plain)
@@ -191,6 +192,8 @@ def main():
     parser = argparse.ArgumentParser(description='real programs natively and under greenshim')
     parser.add_argument('-k', metavar='TEXT', help='only scenarios whose name contains TEXT')
     parser.add_argument('--native-only', action='store_true')
+    parser.add_argument('--repeat', type=int, default=1, metavar='N',
+                        help='N runs under greenshim, each compared with the native one')
     parser.add_argument('--build', default=os.path.join(harness.ROOT, 'build'))
     options = parser.parse_args()
     build = os.path.abspath(options.build)
@@ -215,7 +218,7 @@ def main():
         if absent:
             report.check(name, 'installed', False, '%s is not installed' % absent)
             continue
-        scenario(report, name, call, options.native_only, off, noise)
+        scenario(report, name, call, options, off, noise)
     return report.last()
 
 
