@@ -4,6 +4,7 @@
 #include "shim/io.h"
 #include "shim/kernel_wait.h"
 #include "shim/process.h"
+#include "shim/thread_id.h"
 
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -166,6 +167,16 @@ static int set_flags(int fd, long flags)
     return rc;
 }
 
+/* F_SETOWN_EX: the kernel signals the carrier of a green. */
+static int set_owner(int fd, const struct f_owner_ex *owner)
+{
+    struct f_owner_ex mapped = *owner;
+    if (mapped.type == F_OWNER_TID) {
+        mapped.pid = gr_kernel_tid(mapped.pid);
+    }
+    return real.fcntl(fd, F_SETOWN_EX, &mapped);
+}
+
 GR_SHIM int fcntl(int fd, int cmd, ...)
 {
     va_list ap;
@@ -186,6 +197,8 @@ GR_SHIM int fcntl(int fd, int cmd, ...)
     case F_SETLKW:
     case F_OFD_SETLKW:
         return (int)gr_ret(gr_lock_record(fd, cmd, arg));
+    case F_SETOWN_EX:
+        return set_owner(fd, arg);
     default:
         return real.fcntl(fd, cmd, arg);
     }
@@ -226,6 +239,8 @@ static bool open_waits(int dir, const char *path, int flags)
 
 int gr_open_on(int dir, const char *path, int flags, mode_t mode)
 {
+    char other[GR_PROC_PATH_MAX];
+    path = gr_proc_path(path, other);
     struct gr_kernel_wait w = {.call = {SYS_openat, {dir, (long)path, flags, mode}},
                                .restarts = true,
                                .flags = GR_INTR,
@@ -372,7 +387,8 @@ GR_SHIM int fclose(FILE *stream)
 
 GR_SHIM FILE *fopen(const char *path, const char *mode)
 {
-    return stream_opened(real.fopen(path, mode));
+    char other[GR_PROC_PATH_MAX];
+    return stream_opened(real.fopen(gr_proc_path(path, other), mode));
 }
 
 GR_SHIM FILE *freopen(const char *path, const char *mode, FILE *stream)

@@ -1,4 +1,5 @@
 /* <signal.h>: the faces of runtime/core/signal.c. */
+#include "runtime/core/tid.h"
 #include "shim/shim.h"
 
 #include <signal.h>
@@ -250,13 +251,8 @@ GR_SHIM int raise(int sig)
     return g ? (int)gr_ret(gr_sig_send(g, sig, NULL)) : real.raise(sig);
 }
 
-/* The carrier's thread id is every green's: a signal that a thread sends to it is meant for itself.
- */
 GR_SHIM int tgkill(pid_t pid, pid_t tid, int sig)
 {
-    struct green *g = gr_on_green();
-    if (!g || pid != getpid() || tid != g->hub->tid) {
-        return real.tgkill(pid, tid, sig);
-    }
-    return (int)gr_ret(gr_sig_send(g, sig, NULL));
+    struct green *g = gr_on_green() && pid == getpid() ? gr_tid_green(tid) : NULL;
+    return g ? (int)gr_ret(gr_sig_send(g, sig, NULL)) : real.tgkill(pid, tid, sig);
 }

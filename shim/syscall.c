@@ -10,6 +10,7 @@
 #include "shim/poll.h"
 #include "shim/process.h"
 #include "shim/shim.h"
+#include "shim/thread_id.h"
 #include "shim/time.h"
 
 #include <linux/sched.h>
@@ -43,6 +44,16 @@ static long call_sigsuspend(const struct gr_call *s)
     return sigsuspend(&set);
 }
 
+/* pthread_sigqueue() by number. */
+static bool thread_signal(const struct gr_call *s, long *ret)
+{
+    struct green *g = (pid_t)s->a == getpid() ? gr_tid_green((int)s->b) : NULL;
+    if (g) {
+        *ret = gr_ret(gr_sig_send(g, (int)s->c, (const siginfo_t *)s->d));
+    }
+    return g != NULL;
+}
+
 static bool signal_twin(const struct gr_call *s, long *ret)
 {
     switch (s->nr) {
@@ -63,6 +74,11 @@ static bool signal_twin(const struct gr_call *s, long *ret)
     case SYS_tgkill:
         *ret = tgkill((pid_t)s->a, (pid_t)s->b, (int)s->c);
         return true;
+    case SYS_tkill:
+        *ret = tgkill(getpid(), (pid_t)s->a, (int)s->b);
+        return true;
+    case SYS_rt_tgsigqueueinfo:
+        return thread_signal(s, ret);
     default:
         return false;
     }
@@ -197,7 +213,7 @@ static bool has_twin(const struct gr_call *s, long *ret)
         return true;
     }
     return gr_call_io(s, ret) || signal_twin(s, ret) || time_twin(s, ret) || process_twin(s, ret) ||
-           ipc_twin(s, ret);
+           ipc_twin(s, ret) || gr_call_thread_id(s, ret);
 }
 
 /* syscall() is no cancellation point, though the functions of the same names are. */

@@ -1,4 +1,4 @@
-/* System calls by number; shared by the two files that serve syscall(2). */
+/* System calls by number; shared by the files that serve syscall(2). */
 #ifndef GR_SHIM_SYSCALL_H
 #define GR_SHIM_SYSCALL_H
 
@@ -33,5 +33,8 @@ struct gr_call {
  * Switches: as the function of the same name.
  */
 bool gr_call_io(const struct gr_call *s, long *ret);
+
+/* gr_call_thread_id - the same if it takes or gives the id of a thread. */
+bool gr_call_thread_id(const struct gr_call *s, long *ret);
 
 #endif

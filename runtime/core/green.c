@@ -6,6 +6,7 @@
 #include "runtime/base/rawsys.h"
 #include "runtime/core/hub.h"
 #include "runtime/core/signal.h"
+#include "runtime/core/tid.h"
 #include "runtime/core/tls.h"
 
 #include <errno.h>
@@ -18,7 +19,6 @@
     4096 /* ended greens kept with their whole stacks; of more only the top stays resident */
 #define DEEP_SAMPLE 64
 #define DEEP_WATCH  4096
-#define GREEN_OWNER (1 << 30)
 
 void (*gr_green_on_exit)(struct green *g);
 
@@ -95,13 +95,10 @@ void gr_green_release(struct green *g)
 {
     struct gr_hub *h = g->hub;
     g->state = GR_FREE;
-    if (g->user_stack) {
-        gr_tls_destroy(g->ctx.tp);
-        gr_stack_free(&g->stack);
-        return;
-    }
-    struct gr_list *cache = cache_of(h, cache_key(g->stack.size, g->stack.guard));
+    struct gr_list *cache =
+        g->user_stack ? NULL : cache_of(h, cache_key(g->stack.size, g->stack.guard));
     if (!cache) {
+        gr_tid_free(g->tid);
         gr_tls_destroy(g->ctx.tp);
         gr_stack_free(&g->stack);
         return;
@@ -127,6 +124,24 @@ static void set_self(void *tp, struct green *g)
     *(struct green **)((char *)tp + gr_tls_self_off) = g;
 }
 
+/* A new control block at @g for the thread pointer @tp; @stack is given back on failure. */
+static int make(struct green *g, const struct gr_stack *stack, void *tp, bool user_stack)
+{
+    memset(g, 0, sizeof(*g));
+    g->tid = gr_tid_new(g);
+    if (!g->tid) {
+        gr_tls_destroy(tp);
+        gr_stack_free(stack);
+        return -EAGAIN;
+    }
+    g->stack = *stack;
+    g->user_stack = user_stack;
+    g->ctx.tp = tp;
+    g->heap_index = -1;
+    set_self(tp, g);
+    return 0;
+}
+
 /* A green on a stack of ours: the block at the top, the control block below, then the stack. */
 static int make_on_slab(size_t size, size_t guard, struct green **out)
 {
@@ -143,14 +158,8 @@ static int make_on_slab(size_t size, size_t guard, struct green **out)
         gr_stack_free(&stack);
         return -EAGAIN;
     }
-    struct green *g = place_green(tp);
-    memset(g, 0, sizeof(*g));
-    g->stack = stack;
-    g->ctx.tp = tp;
-    g->heap_index = -1;
-    set_self(tp, g);
-    *out = g;
-    return 0;
+    *out = place_green(tp);
+    return make(*out, &stack, tp, false);
 }
 
 /* A green on a stack of the program's: the block at its top, as glibc does; the control block
@@ -170,16 +179,9 @@ static int make_on_user_stack(const struct gr_green_attr *attr, struct green **o
         gr_stack_free(&control);
         return -EAGAIN;
     }
-    struct green *g = (struct green *)control.base;
-    memset(g, 0, sizeof(*g));
-    g->stack = control;
-    g->user_stack = true;
     gr_stack_announce(attr->stack_addr, attr->stack_size);
-    g->ctx.tp = tp;
-    g->heap_index = -1;
-    set_self(tp, g);
-    *out = g;
-    return 0;
+    *out = (struct green *)control.base;
+    return make(*out, &control, tp, true);
 }
 
 static int obtain(struct gr_hub *h, const struct gr_green_attr *attr, struct green **out)
@@ -202,7 +204,9 @@ static int obtain(struct gr_hub *h, const struct gr_green_attr *attr, struct gre
     struct gr_list *cache = cache_of(h, cache_key(size + GR_HIDDEN_STACK + guard, guard));
     if (cache && !gr_list_empty(cache)) {
         h->n_cached--;
-        *out = GR_LIST_ENTRY(gr_list_pop_front(cache), struct green, link);
+        struct green *g = GR_LIST_ENTRY(gr_list_pop_front(cache), struct green, link);
+        g->tid = gr_tid_next(g->tid);
+        *out = g;
         return 0;
     }
     return make_on_slab(size, guard, out);
@@ -251,7 +255,6 @@ int gr_green_new(const struct gr_green_attr *attr, void *(*fn)(void *), void *ar
     g->state = GR_NEW;
     g->why = GR_WHY_NONE;
     g->id = ++h->created;
-    g->owner_id = GREEN_OWNER | (int)(g->id & (GREEN_OWNER - 1));
     g->fn = fn;
     g->arg = arg;
     g->retval = NULL;

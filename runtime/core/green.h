@@ -54,7 +54,7 @@ struct green {
     _Atomic bool remote_queued;
 
     uint64_t id;  /* dense, never reused; main is 1 */
-    int owner_id; /* gr_owner_id() */
+    int tid;      /* core/tid.h; also who it is as an owner of locks */
     void *(*fn)(void *);
     void *arg;
     void *retval;

@@ -125,7 +125,7 @@ int gr_owner_id(void)
 {
     static GR_TLS int tid;
     if (gr_self) {
-        return gr_self->owner_id;
+        return gr_self->tid;
     }
     if (!tid) {
         tid = (int)GR_SYS(SYS_gettid);

@@ -13,6 +13,7 @@
 #include "runtime/core/lot.h"
 #include "runtime/core/signal.h"
 #include "runtime/core/standin.h"
+#include "runtime/core/tid.h"
 #include "runtime/core/tls.h"
 
 #include <errno.h>
@@ -150,7 +151,7 @@ static struct green *make_main_green(struct gr_hub *h)
     g->is_main = true;
     g->heap_index = -1;
     g->id = 1;
-    g->owner_id = h->tid;
+    g->tid = h->tid;
     g->join = GR_JOINABLE;
     g->sig_altstack = (stack_t){.ss_flags = SS_DISABLE};
     gr_list_init(&g->link);
@@ -253,7 +254,9 @@ void gr_runtime_fork_child(void)
     h->current = g;
     gr_list_push_back(&h->all, &g->all);
     g->is_main = true;
+    g->tid = h->tid;
     atomic_store(&g->remote_queued, false);
+    gr_tid_fork_child();
     gr_tls_fork_child();
     gr_fd_fork_child();
     gr_lot_fork_child();

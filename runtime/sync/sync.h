@@ -26,7 +26,7 @@
 static inline int gr_owner_self(void)
 {
     struct green *g = gr_self;
-    return GR_LIKELY(g) ? g->owner_id : gr_owner_id();
+    return GR_LIKELY(g) ? g->tid : gr_owner_id();
 }
 
 /* Deadline for @abs on @clock; NULL: none. */

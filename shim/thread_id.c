@@ -1,0 +1,143 @@
+/*
+ * Calls that take the id of a thread, besides those of signal.c and sched.c. The kernel is told the
+ * id of the carrier instead.
+ */
+#include "shim/thread_id.h"
+#include "shim/syscall.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/uio.h>
+
+pid_t gr_carrier_of(pid_t id)
+{
+    const struct green *g = gr_tid_green(id);
+    return g ? g->hub->tid : id;
+}
+
+/*
+ * gettid - <unistd.h>; gettid(2)
+ * Class:    EMULATE.
+ */
+GR_SHIM pid_t gettid(void)
+{
+    struct green *g = gr_on_green();
+    return g ? g->tid : real.gettid();
+}
+
+/* kill, sigqueue - <signal.h>. Class: TRACK. A thread's id means its process, as for the kernel. */
+GR_SHIM int kill(pid_t pid, int sig)
+{
+    return real.kill(gr_kernel_tid(pid), sig);
+}
+
+GR_SHIM int sigqueue(pid_t pid, int sig, const union sigval val)
+{
+    return real.sigqueue(gr_kernel_tid(pid), sig, val);
+}
+
+/* getpgid, getsid, prlimit, process_vm_readv, process_vm_writev. Class: TRACK. */
+GR_SHIM pid_t getpgid(pid_t pid)
+{
+    return real.getpgid(gr_kernel_tid(pid));
+}
+
+GR_SHIM pid_t getsid(pid_t pid)
+{
+    return real.getsid(gr_kernel_tid(pid));
+}
+
+GR_SHIM int prlimit(pid_t pid, enum __rlimit_resource resource, const struct rlimit *new,
+                    struct rlimit *old)
+{
+    return real.prlimit(gr_kernel_tid(pid), resource, new, old);
+}
+
+GR_SHIM ssize_t process_vm_readv(pid_t pid, const struct iovec *to, unsigned long n_to,
+                                 const struct iovec *from, unsigned long n_from,
+                                 unsigned long flags)
+{
+    return real.process_vm_readv(gr_kernel_tid(pid), to, n_to, from, n_from, flags);
+}
+
+GR_SHIM ssize_t process_vm_writev(pid_t pid, const struct iovec *from, unsigned long n_from,
+                                  const struct iovec *to, unsigned long n_to, unsigned long flags)
+{
+    return real.process_vm_writev(gr_kernel_tid(pid), from, n_from, to, n_to, flags);
+}
+
+/* --- /proc --- */
+
+const char *gr_proc_path_slow(const char *path, char buf[GR_PROC_PATH_MAX])
+{
+    if (strncmp(path, "/proc/", 6) != 0) {
+        return path;
+    }
+    for (const char *at = path + 5; at; at = strchr(at + 1, '/')) {
+        char *end;
+        long id = strtol(at + 1, &end, 10);
+        bool is_id = end > at + 1 && (!*end || *end == '/') && id < GR_TID_LIMIT;
+        if (!is_id || !gr_tid_is_ours((int)id) || strcmp(end, "/comm") == 0) {
+            continue; /* the name is the green's own: not the carrier's */
+        }
+        int n = snprintf(buf, GR_PROC_PATH_MAX, "%.*s%d%s", (int)(at + 1 - path), path,
+                         gr_kernel_tid((int)id), end);
+        return n < GR_PROC_PATH_MAX ? buf : path;
+    }
+    return path;
+}
+
+/* --- by number --- */
+
+/* Which argument of @s is the id of a thread? NULL: none. */
+static long *id_argument(struct gr_call *s)
+{
+    switch (s->nr) {
+    case SYS_kill:
+    case SYS_rt_sigqueueinfo:
+    case SYS_getpgid:
+    case SYS_getsid:
+    case SYS_prlimit64:
+    case SYS_process_vm_readv:
+    case SYS_process_vm_writev:
+    case SYS_sched_setattr:
+    case SYS_sched_getattr:
+    case SYS_sched_setaffinity:
+    case SYS_sched_getaffinity:
+    case SYS_sched_setscheduler:
+    case SYS_sched_getscheduler:
+    case SYS_sched_setparam:
+    case SYS_sched_getparam:
+    case SYS_sched_rr_get_interval:
+        return &s->a;
+    case SYS_perf_event_open:
+        return &s->b;
+    case SYS_getpriority:
+    case SYS_setpriority:
+        return s->a == PRIO_PROCESS ? &s->b : NULL;
+    case SYS_ioprio_get:
+    case SYS_ioprio_set:
+        return s->a == 1 /* IOPRIO_WHO_PROCESS */ ? &s->b : NULL;
+    default:
+        return NULL;
+    }
+}
+
+bool gr_call_thread_id(const struct gr_call *s, long *ret)
+{
+    struct gr_call mapped = *s;
+    const long *id = id_argument(&mapped);
+    if (s->nr == SYS_gettid) {
+        *ret = gettid();
+        return true;
+    }
+    if (!id || !gr_tid_is_ours((int)*id)) {
+        return false;
+    }
+    *id_argument(&mapped) = gr_carrier_of((int)*id);
+    *ret =
+        gr_ret(gr_syscall6(mapped.nr, mapped.a, mapped.b, mapped.c, mapped.d, mapped.e, mapped.f));
+    return true;
+}
