@@ -53,8 +53,8 @@ struct green {
     _Atomic(struct green *) remote_next; /* hub's list of wakes from elsewhere */
     _Atomic bool remote_queued;
 
-    uint64_t id;  /* dense, never reused; main is 1 */
-    int tid;      /* core/tid.h; also who it is as an owner of locks */
+    uint64_t id; /* dense, never reused; main is 1 */
+    int tid;     /* core/tid.h; also who it is as an owner of locks */
     void *(*fn)(void *);
     void *arg;
     void *retval;
