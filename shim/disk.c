@@ -19,7 +19,7 @@ GR_SHIM int fsync(int fd)
     if (!gr_on_green()) {
         return real.fsync(fd);
     }
-    GR_COUNT(fsync);
+    GR_CANCEL_POINT(fsync);
     struct gr_syscall c = {SYS_fsync, {fd}};
     return (int)gr_ret(gr_kernel_disk(&c, GR_CANCEL));
 }
@@ -29,7 +29,7 @@ GR_SHIM int fdatasync(int fd)
     if (!gr_on_green()) {
         return real.fdatasync(fd);
     }
-    GR_COUNT(fdatasync);
+    GR_CANCEL_POINT(fdatasync);
     struct gr_syscall c = {SYS_fdatasync, {fd}};
     return (int)gr_ret(gr_kernel_disk(&c, GR_CANCEL));
 }
@@ -59,6 +59,7 @@ GR_SHIM int syncfs(int fd)
 
 GR_SHIM int sync_file_range(int fd, off64_t offset, off64_t n, unsigned flags)
 {
+    gr_look_for_cancel();
     if (!gr_on_green() || !(flags & WAIT_FLAGS)) {
         return real.sync_file_range(fd, offset, n, flags);
     }
@@ -70,6 +71,7 @@ GR_SHIM int sync_file_range(int fd, off64_t offset, off64_t n, unsigned flags)
 /* msync - <sys/mman.h>; POSIX.1-2024 msync(). Class: OFFLOAD with MS_SYNC. A cancellation point. */
 GR_SHIM int msync(void *addr, size_t n, int flags)
 {
+    gr_look_for_cancel();
     if (!gr_on_green() || !(flags & MS_SYNC)) {
         return real.msync(addr, n, flags);
     }
@@ -87,7 +89,7 @@ GR_SHIM int fallocate(int fd, int mode, off_t offset, off_t n)
     if (!gr_on_green()) {
         return real.fallocate(fd, mode, offset, n);
     }
-    GR_COUNT(fallocate);
+    GR_CANCEL_POINT(fallocate);
     struct gr_syscall c = {SYS_fallocate, {fd, mode, offset, n}};
     return (int)gr_ret(gr_kernel_disk(&c, GR_CANCEL));
 }
@@ -125,7 +127,7 @@ GR_SHIM ssize_t copy_file_range(int in, off64_t *off_in, int out, off64_t *off_o
     if (!gr_on_green()) {
         return real.copy_file_range(in, off_in, out, off_out, n, flags);
     }
-    GR_COUNT(copy_file_range);
+    GR_CANCEL_POINT(copy_file_range);
     struct gr_syscall c = {SYS_copy_file_range,
                            {in, (long)off_in, out, (long)off_out, (long)n, flags}};
     return gr_ret(gr_kernel_disk(&c, GR_CANCEL));

@@ -119,7 +119,7 @@ GR_SHIM int epoll_wait(int epfd, struct epoll_event *events, int max, int timeou
     if (!gr_on_green()) {
         return real.epoll_wait(epfd, events, max, timeout);
     }
-    GR_COUNT(epoll_wait);
+    GR_CANCEL_POINT(epoll_wait);
     return (int)gr_ret(gr_epoll_wait(epfd, events, max, timeout, NULL));
 }
 
@@ -129,7 +129,7 @@ GR_SHIM int epoll_pwait(int epfd, struct epoll_event *events, int max, int timeo
     if (!gr_on_green()) {
         return real.epoll_pwait(epfd, events, max, timeout, mask);
     }
-    GR_COUNT(epoll_pwait);
+    GR_CANCEL_POINT(epoll_pwait);
     return (int)gr_ret(gr_epoll_wait(epfd, events, max, timeout, gr_kernel_set(mask)));
 }
 
@@ -139,6 +139,6 @@ GR_SHIM int epoll_pwait2(int epfd, struct epoll_event *events, int max,
     if (!gr_on_green()) {
         return real.epoll_pwait2(epfd, events, max, timeout, mask);
     }
-    GR_COUNT(epoll_pwait2);
+    GR_CANCEL_POINT(epoll_pwait2);
     return (int)gr_ret(gr_epoll_wait2(epfd, events, max, timeout, gr_kernel_set(mask)));
 }

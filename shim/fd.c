@@ -43,6 +43,7 @@ int gr_close_on(int fd)
 
 GR_SHIM int close(int fd)
 {
+    gr_look_for_cancel();
     return gr_on_green() ? gr_close_on(fd) : real.close(fd);
 }
 
@@ -196,6 +197,7 @@ GR_SHIM int fcntl(int fd, int cmd, ...)
         return set_flags(fd, (long)arg);
     case F_SETLKW:
     case F_OFD_SETLKW:
+        gr_look_for_cancel();
         return (int)gr_ret(gr_lock_record(fd, cmd, arg));
     case F_SETOWN_EX:
         return set_owner(fd, arg);
@@ -254,6 +256,7 @@ GR_SHIM int open(const char *path, int flags, ...)
 {
     mode_t mode = 0;
     GR_TAKE_MODE(mode, flags);
+    gr_look_for_cancel();
     return gr_on_green() ? gr_open_on(AT_FDCWD, path, flags, mode) : real.open(path, flags, mode);
 }
 
@@ -261,20 +264,26 @@ GR_SHIM int openat(int dir, const char *path, int flags, ...)
 {
     mode_t mode = 0;
     GR_TAKE_MODE(mode, flags);
+    gr_look_for_cancel();
     return gr_on_green() ? gr_open_on(dir, path, flags, mode) : real.openat(dir, path, flags, mode);
 }
 
 /* Fortified: the real ones abort when a mode is needed. */
 GR_SHIM int __open_2(const char *path, int flags)
 {
-    return gr_on_green() && !gr_open_needs_mode(flags) ? gr_open_on(AT_FDCWD, path, flags, 0)
-                                                       : real.__open_2(path, flags);
+    return gr_open_needs_mode(flags) ? real.__open_2(path, flags) : open(path, flags);
 }
 
 GR_SHIM int __openat_2(int dir, const char *path, int flags)
 {
-    return gr_on_green() && !gr_open_needs_mode(flags) ? gr_open_on(dir, path, flags, 0)
-                                                       : real.__openat_2(dir, path, flags);
+    return gr_open_needs_mode(flags) ? real.__openat_2(dir, path, flags) : openat(dir, path, flags);
+}
+
+GR_SHIM int open_by_handle_at(int mount, struct file_handle *handle, int flags)
+{
+    gr_look_for_cancel();
+    return opened(real.open_by_handle_at(mount, handle, flags), GR_KIND_UNKNOWN,
+                  flags & O_NONBLOCK);
 }
 
 GR_SHIM int creat(const char *path, mode_t mode)

@@ -58,7 +58,7 @@ GR_SHIM int lockf(int fd, int cmd, off_t len)
     if (!gr_on_green() || cmd != F_LOCK) {
         return real.lockf(fd, cmd, len);
     }
-    GR_COUNT(lockf);
+    GR_CANCEL_POINT(lockf);
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_CUR, .l_len = len};
     return (int)gr_ret(gr_lock_record(fd, F_SETLKW, &lock));
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/random.h>
 #include <sys/sendfile.h>
 #include <sys/uio.h>
 
@@ -173,7 +174,7 @@ GR_SHIM ssize_t read(int fd, void *buf, size_t n)
     if (!gr_on_green()) {
         return real.read(fd, buf, n);
     }
-    GR_COUNT(read);
+    GR_CANCEL_POINT(read);
     return gr_read_on(fd, buf, n);
 }
 
@@ -271,7 +272,7 @@ GR_SHIM ssize_t write(int fd, const void *buf, size_t n)
     if (!gr_on_green()) {
         return real.write(fd, buf, n);
     }
-    GR_COUNT(write);
+    GR_CANCEL_POINT(write);
     return gr_write_on(fd, buf, n);
 }
 
@@ -319,7 +320,7 @@ GR_SHIM ssize_t readv(int fd, const struct iovec *v, int n)
     if (!gr_on_green()) {
         return real.readv(fd, v, n);
     }
-    GR_COUNT(readv);
+    GR_CANCEL_POINT(readv);
     return gr_ret(readv_on(fd, v, n, SYS_readv, 0));
 }
 
@@ -445,13 +446,43 @@ GR_SHIM ssize_t writev(int fd, const struct iovec *v, int n)
     if (!gr_on_green()) {
         return real.writev(fd, v, n);
     }
-    GR_COUNT(writev);
+    GR_CANCEL_POINT(writev);
     return gr_ret(writev_on(fd, v, n, SYS_writev, 0));
+}
+
+/*
+ * pread, pwrite, preadv, pwritev - <unistd.h>, <sys/uio.h>
+ * Class:    PASSED: files have positions, and never wait for a peer.
+ * Cancel:   cancellation point.
+ */
+GR_SHIM ssize_t pread(int fd, void *buf, size_t n, off_t off)
+{
+    gr_look_for_cancel();
+    return real.pread(fd, buf, n, off);
+}
+
+GR_SHIM ssize_t pwrite(int fd, const void *buf, size_t n, off_t off)
+{
+    gr_look_for_cancel();
+    return real.pwrite(fd, buf, n, off);
+}
+
+GR_SHIM ssize_t preadv(int fd, const struct iovec *v, int n, off_t off)
+{
+    gr_look_for_cancel();
+    return real.preadv(fd, v, n, off);
+}
+
+GR_SHIM ssize_t pwritev(int fd, const struct iovec *v, int n, off_t off)
+{
+    gr_look_for_cancel();
+    return real.pwritev(fd, v, n, off);
 }
 
 /* Offset -1 means the current position: readv() with flags. Any other offset is for files only. */
 GR_SHIM ssize_t preadv2(int fd, const struct iovec *v, int n, off_t off, int flags)
 {
+    gr_look_for_cancel();
     if (!gr_on_green() || off != -1 || (flags & RWF_NOWAIT)) {
         return real.preadv2(fd, v, n, off, flags);
     }
@@ -461,6 +492,7 @@ GR_SHIM ssize_t preadv2(int fd, const struct iovec *v, int n, off_t off, int fla
 
 GR_SHIM ssize_t pwritev2(int fd, const struct iovec *v, int n, off_t off, int flags)
 {
+    gr_look_for_cancel();
     if (!gr_on_green() || off != -1 || (flags & RWF_NOWAIT)) {
         return real.pwritev2(fd, v, n, off, flags);
     }
@@ -582,7 +614,7 @@ GR_SHIM ssize_t splice(int in, off64_t *off_in, int out, off64_t *off_out, size_
     if (!gr_on_green()) {
         return real.splice(in, off_in, out, off_out, n, flags);
     }
-    GR_COUNT(splice);
+    GR_CANCEL_POINT(splice);
     struct gr_call c = {
         .nr = SYS_splice,
         .arg = {in, (long)off_in, out, (long)off_out, (long)n, flags | SPLICE_F_NONBLOCK},
@@ -596,10 +628,23 @@ GR_SHIM ssize_t tee(int in, int out, size_t n, unsigned flags)
     if (!gr_on_green() || (flags & SPLICE_F_NONBLOCK)) {
         return real.tee(in, out, n, flags);
     }
-    GR_COUNT(tee);
+    GR_CANCEL_POINT(tee);
     struct gr_call c = {.nr = SYS_tee,
                         .arg = {in, out, (long)n, flags | SPLICE_F_NONBLOCK},
                         .plain_nr = SYS_tee,
                         .plain = {in, out, (long)n, flags}};
     return gr_ret(splice_on(&c, in, out, 1));
+}
+
+/* vmsplice, getrandom - <fcntl.h>, <sys/random.h>. Class: PASSED. Cancel: cancellation points. */
+GR_SHIM ssize_t vmsplice(int fd, const struct iovec *v, size_t n, unsigned flags)
+{
+    gr_look_for_cancel();
+    return real.vmsplice(fd, v, n, flags);
+}
+
+GR_SHIM ssize_t getrandom(void *buf, size_t n, unsigned flags)
+{
+    gr_look_for_cancel();
+    return real.getrandom(buf, n, flags);
 }

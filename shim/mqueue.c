@@ -104,7 +104,7 @@ GR_SHIM int mq_send(mqd_t queue, const char *msg, size_t n, unsigned prio)
     if (!gr_on_green()) {
         return real.mq_send(queue, msg, n, prio);
     }
-    GR_COUNT(mq_send);
+    GR_CANCEL_POINT(mq_send);
     return send_on(queue, msg, n, prio, NULL);
 }
 
@@ -114,7 +114,7 @@ GR_SHIM int mq_timedsend(mqd_t queue, const char *msg, size_t n, unsigned prio,
     if (!gr_on_green()) {
         return real.mq_timedsend(queue, msg, n, prio, abs);
     }
-    GR_COUNT(mq_timedsend);
+    GR_CANCEL_POINT(mq_timedsend);
     return send_on(queue, msg, n, prio, abs);
 }
 
@@ -123,7 +123,7 @@ GR_SHIM ssize_t mq_receive(mqd_t queue, char *msg, size_t n, unsigned *prio)
     if (!gr_on_green()) {
         return real.mq_receive(queue, msg, n, prio);
     }
-    GR_COUNT(mq_receive);
+    GR_CANCEL_POINT(mq_receive);
     return receive_on(queue, msg, n, prio, NULL);
 }
 
@@ -133,6 +133,6 @@ GR_SHIM ssize_t mq_timedreceive(mqd_t queue, char *restrict msg, size_t n, unsig
     if (!gr_on_green()) {
         return real.mq_timedreceive(queue, msg, n, prio, abs);
     }
-    GR_COUNT(mq_timedreceive);
+    GR_CANCEL_POINT(mq_timedreceive);
     return receive_on(queue, msg, n, prio, abs);
 }

@@ -108,7 +108,7 @@ GR_SHIM int poll(struct pollfd *fds, nfds_t nfds, int timeout)
     if (!gr_on_green()) {
         return real.poll(fds, nfds, timeout);
     }
-    GR_COUNT(poll);
+    GR_CANCEL_POINT(poll);
     return (int)gr_ret(gr_poll(fds, nfds, gr_wait_ms(timeout), NULL));
 }
 
@@ -118,7 +118,7 @@ GR_SHIM int ppoll(struct pollfd *fds, nfds_t nfds, const struct timespec *timeou
     if (!gr_on_green()) {
         return real.ppoll(fds, nfds, timeout, mask);
     }
-    GR_COUNT(ppoll);
+    GR_CANCEL_POINT(ppoll);
     int64_t deadline;
     int rc = gr_wait_deadline(timeout, &deadline);
     return (int)gr_ret(rc ? rc : gr_poll(fds, nfds, deadline, gr_kernel_set(mask)));

@@ -24,15 +24,6 @@ const char *gr_sync_check(void);
 /* Locks are taken by kernel threads as well; only greens are counted. */
 #define GR_COUNT_GREEN(name) (gr_on_green() ? GR_COUNT(name) : (void)0)
 
-/* Waits that are cancellation points look for a request before they begin. */
-static inline void gr_look_for_cancel(void)
-{
-    struct green *g = gr_on_green();
-    if (g && GR_UNLIKELY(atomic_load_explicit(&g->cancel_pending, memory_order_relaxed))) {
-        pthread_testcancel();
-    }
-}
-
 /*
  * A green that only locks and unlocks, or tries in a loop, never parks, and nobody takes the CPU
  * from it: so now and then such calls let others run.

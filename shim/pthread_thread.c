@@ -143,7 +143,6 @@ GR_SHIM int pthread_join(pthread_t t, void **value)
     if (!g) {
         return real.pthread_join(t, value);
     }
-    pthread_testcancel();
     return gr_ret_pos(gr_green_join(g, value, GR_FOREVER));
 }
 
@@ -352,13 +351,6 @@ void gr_cancel_act(void)
     }
 }
 
-static void act_on_cancel(struct green *g)
-{
-    if (atomic_load_explicit(&g->cancel_pending, memory_order_relaxed) && !g->cancel_disabled) {
-        gr_cancel_act();
-    }
-}
-
 GR_SHIM int pthread_cancel(pthread_t t)
 {
     struct green *g = green_of(t);
@@ -375,7 +367,7 @@ GR_SHIM int pthread_cancel(pthread_t t)
     if (g != gr_self) {
         gr_hub_remote(g->hub, g);
     } else if (g->cancel_async) {
-        act_on_cancel(g);
+        gr_look_for_cancel();
     }
     return 0;
 }
@@ -394,7 +386,7 @@ GR_SHIM int pthread_setcancelstate(int state, int *old)
     }
     g->cancel_disabled = state == PTHREAD_CANCEL_DISABLE;
     if (g->cancel_async) {
-        act_on_cancel(g);
+        gr_look_for_cancel();
     }
     return 0;
 }
@@ -413,17 +405,16 @@ GR_SHIM int pthread_setcanceltype(int type, int *old)
     }
     g->cancel_async = type == PTHREAD_CANCEL_ASYNCHRONOUS;
     if (g->cancel_async) {
-        act_on_cancel(g);
+        gr_look_for_cancel();
     }
     return 0;
 }
 
 GR_SHIM void pthread_testcancel(void)
 {
-    struct green *g = gr_on_green();
-    if (!g) {
+    if (!gr_on_green()) {
         real.pthread_testcancel();
         return;
     }
-    act_on_cancel(g);
+    gr_look_for_cancel();
 }

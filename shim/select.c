@@ -248,7 +248,7 @@ GR_SHIM int select(int nfds, fd_set *in, fd_set *out, fd_set *except, struct tim
     if (!gr_on_green()) {
         return real.select(nfds, in, out, except, timeout);
     }
-    GR_COUNT(select);
+    GR_CANCEL_POINT(select);
     int64_t deadline;
     int rc = deadline_of(timeout, &deadline);
     if (rc) {
@@ -271,7 +271,7 @@ GR_SHIM int pselect(int nfds, fd_set *in, fd_set *out, fd_set *except,
     if (!gr_on_green()) {
         return real.pselect(nfds, in, out, except, timeout, mask);
     }
-    GR_COUNT(pselect);
+    GR_CANCEL_POINT(pselect);
     int64_t deadline;
     int rc = gr_wait_deadline(timeout, &deadline);
     return (int)gr_ret(rc ? rc : gr_select(nfds, in, out, except, deadline, gr_kernel_set(mask)));

@@ -43,6 +43,19 @@ void gr_resolver_end(void);
  */
 void gr_cancel_act(void) GR_COLD;
 
+/* Act upon a request to cancel the caller, if there is one. */
+static inline void gr_look_for_cancel(void)
+{
+    struct green *g = gr_on_green();
+    if (g && GR_UNLIKELY(gr_cancelled(g, GR_CANCEL))) {
+        gr_cancel_act();
+    }
+}
+
+/* Entry of a cancellation point: counts the call, and acts upon a request before anything is done,
+ * as libc does. */
+#define GR_CANCEL_POINT(name) (GR_COUNT(name), gr_look_for_cancel())
+
 /* libc faces that return -1 and errno: turn 0, a positive result or -errno into that. errno is left
  * alone on success. */
 static inline long gr_ret(long rc)

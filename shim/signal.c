@@ -161,7 +161,7 @@ GR_SHIM int sigsuspend(const sigset_t *mask)
     if (!gr_on_green()) {
         return real.sigsuspend(mask);
     }
-    GR_COUNT(sigsuspend);
+    GR_CANCEL_POINT(sigsuspend);
     uint64_t bits = set_bits(mask);
     return suspend(&bits);
 }
@@ -171,7 +171,7 @@ GR_SHIM int pause(void)
     if (!gr_on_green()) {
         return real.pause();
     }
-    GR_COUNT(pause);
+    GR_CANCEL_POINT(pause);
     return suspend(NULL);
 }
 
@@ -180,7 +180,7 @@ GR_SHIM int sigtimedwait(const sigset_t *set, siginfo_t *info, const struct time
     if (!gr_on_green()) {
         return real.sigtimedwait(set, info, timeout);
     }
-    GR_COUNT(sigtimedwait);
+    GR_CANCEL_POINT(sigtimedwait);
     if (timeout && (timeout->tv_sec < 0 || !gr_timespec_ok(timeout))) {
         return (int)gr_ret(-EINVAL);
     }
@@ -199,13 +199,13 @@ GR_SHIM int sigwait(const sigset_t *set, int *sig)
     if (!gr_on_green()) {
         return real.sigwait(set, sig);
     }
-    GR_COUNT(sigwait);
+    GR_CANCEL_POINT(sigwait);
     int rc;
     do {
         rc = gr_sig_wait(set_bits(set), NULL, GR_FOREVER);
     } while (rc == -EINTR);
     if (rc < 0) {
-        return -rc;
+        return gr_ret_pos(rc);
     }
     *sig = rc;
     return 0;

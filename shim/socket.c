@@ -166,7 +166,7 @@ GR_SHIM int accept(int fd, struct sockaddr *addr, socklen_t *len)
     if (!gr_on_green()) {
         return real.accept(fd, addr, len);
     }
-    GR_COUNT(accept);
+    GR_CANCEL_POINT(accept);
     return accept_on(fd, addr, len, 0);
 }
 
@@ -175,7 +175,7 @@ GR_SHIM int accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
     if (!gr_on_green()) {
         return real.accept4(fd, addr, len, flags);
     }
-    GR_COUNT(accept4);
+    GR_CANCEL_POINT(accept4);
     return accept_on(fd, addr, len, flags);
 }
 
@@ -258,7 +258,7 @@ GR_SHIM int connect(int fd, const struct sockaddr *addr, socklen_t len)
     if (!gr_on_green()) {
         return real.connect(fd, addr, len);
     }
-    GR_COUNT(connect);
+    GR_CANCEL_POINT(connect);
     struct gr_fd *f = gr_fdtable_get(fd);
     if (!f || (f->kind != GR_KIND_STREAM && f->kind != GR_KIND_SOCKET)) {
         return (int)gr_ret(GR_SYS(SYS_connect, fd, addr, len));
@@ -367,7 +367,7 @@ GR_SHIM ssize_t recv(int fd, void *buf, size_t n, int flags)
     if (!gr_on_green()) {
         return real.recv(fd, buf, n, flags);
     }
-    GR_COUNT(recv);
+    GR_CANCEL_POINT(recv);
     return gr_ret(recvfrom_on(fd, buf, n, flags, NULL, NULL));
 }
 
@@ -377,7 +377,7 @@ GR_SHIM ssize_t recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr
     if (!gr_on_green()) {
         return real.recvfrom(fd, buf, n, flags, addr, len);
     }
-    GR_COUNT(recvfrom);
+    GR_CANCEL_POINT(recvfrom);
     return gr_ret(recvfrom_on(fd, buf, n, flags, addr, len));
 }
 
@@ -477,7 +477,7 @@ GR_SHIM ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
     if (!gr_on_green()) {
         return real.recvmsg(fd, msg, flags);
     }
-    GR_COUNT(recvmsg);
+    GR_CANCEL_POINT(recvmsg);
     return gr_ret(recvmsg_on(fd, msg, flags));
 }
 
@@ -508,7 +508,7 @@ GR_SHIM int recvmmsg(int fd, struct mmsghdr *v, unsigned n, int flags, struct ti
     if (!gr_on_green()) {
         return real.recvmmsg(fd, v, n, flags, timeout);
     }
-    GR_COUNT(recvmmsg);
+    GR_CANCEL_POINT(recvmmsg);
     if (timeout && (timeout->tv_sec < 0 || !gr_timespec_ok(timeout))) {
         return (int)gr_ret(-EINVAL);
     }
@@ -551,7 +551,7 @@ GR_SHIM ssize_t send(int fd, const void *buf, size_t n, int flags)
     if (!gr_on_green()) {
         return real.send(fd, buf, n, flags);
     }
-    GR_COUNT(send);
+    GR_CANCEL_POINT(send);
     return gr_ret(sendto_on(fd, buf, n, flags, NULL, 0));
 }
 
@@ -561,7 +561,7 @@ GR_SHIM ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struc
     if (!gr_on_green()) {
         return real.sendto(fd, buf, n, flags, addr, len);
     }
-    GR_COUNT(sendto);
+    GR_CANCEL_POINT(sendto);
     return gr_ret(sendto_on(fd, buf, n, flags, addr, len));
 }
 
@@ -610,7 +610,7 @@ GR_SHIM ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
     if (!gr_on_green()) {
         return real.sendmsg(fd, msg, flags);
     }
-    GR_COUNT(sendmsg);
+    GR_CANCEL_POINT(sendmsg);
     return gr_ret(sendmsg_on(fd, msg, flags));
 }
 
@@ -619,7 +619,7 @@ GR_SHIM int sendmmsg(int fd, struct mmsghdr *v, unsigned n, int flags)
     if (!gr_on_green()) {
         return real.sendmmsg(fd, v, n, flags);
     }
-    GR_COUNT(sendmmsg);
+    GR_CANCEL_POINT(sendmmsg);
     unsigned sent = 0;
     for (; sent < n; sent++) {
         long rc = sendmsg_on(fd, &v[sent].msg_hdr, flags);

@@ -6,6 +6,7 @@
  */
 #include "runtime/svc/child.h"
 #include "shim/fdtable.h"
+#include "shim/io.h"
 #include "shim/process.h"
 #include "shim/shim.h"
 
@@ -165,6 +166,7 @@ static int run_command(const char *command)
         return W_EXITCODE(127, 0);
     }
     c.pid = pid;
+    gr_look_for_cancel();
     long ended = gr_ret(wait_end(pid, &status));
     c.pid = 0;
     return ended == pid ? status : -1;
@@ -251,9 +253,9 @@ static int open_stream(struct stream *s, const char *command, const struct popen
     s->file = fdopen(ours, m->read ? "r" : "w");
     rc = s->file ? spawn_piped(&s->pid, command, theirs, m->read ? STDOUT_FILENO : STDIN_FILENO)
                  : errno;
-    (void)close(theirs);
+    (void)gr_close_on(theirs);
     if (rc) {
-        (void)(s->file ? fclose(s->file) : close(ours));
+        (void)(s->file ? fclose(s->file) : gr_close_on(ours));
         return rc;
     }
     if (!m->cloexec) {

@@ -96,7 +96,7 @@ GR_SHIM int msgsnd(int id, const void *msg, size_t n, int flags)
     if (!gr_on_green()) {
         return real.msgsnd(id, msg, n, flags);
     }
-    GR_COUNT(msgsnd);
+    GR_CANCEL_POINT(msgsnd);
     struct gr_syscall c = {SYS_msgsnd, {id, (long)msg, (long)n, flags}};
     return (int)gr_ret(message(&c, 3, EAGAIN));
 }
@@ -106,7 +106,7 @@ GR_SHIM ssize_t msgrcv(int id, void *msg, size_t n, long type, int flags)
     if (!gr_on_green()) {
         return real.msgrcv(id, msg, n, type, flags);
     }
-    GR_COUNT(msgrcv);
+    GR_CANCEL_POINT(msgrcv);
     struct gr_syscall c = {SYS_msgrcv, {id, (long)msg, (long)n, type, flags}};
     return gr_ret(message(&c, 4, ENOMSG));
 }

@@ -36,7 +36,7 @@ GR_SHIM int tcdrain(int fd)
     if (!gr_on_green()) {
         return real.tcdrain(fd);
     }
-    GR_COUNT(tcdrain);
+    GR_CANCEL_POINT(tcdrain);
     return (int)gr_ret(drain(fd, TCSBRK, 1, true, GR_INTR));
 }
 

@@ -124,7 +124,7 @@ GR_SHIM int nanosleep(const struct timespec *request, struct timespec *left)
     if (!gr_on_green()) {
         return real.nanosleep(request, left);
     }
-    GR_COUNT(nanosleep);
+    GR_CANCEL_POINT(nanosleep);
     return (int)gr_ret(gr_clock_sleep(CLOCK_REALTIME, 0, request, left));
 }
 
@@ -134,7 +134,7 @@ GR_SHIM int clock_nanosleep(clockid_t clock, int flags, const struct timespec *r
     if (!gr_on_green()) {
         return real.clock_nanosleep(clock, flags, request, left);
     }
-    GR_COUNT(clock_nanosleep);
+    GR_CANCEL_POINT(clock_nanosleep);
     if (clock == CLOCK_THREAD_CPUTIME_ID) {
         return EINVAL;
     }
@@ -146,7 +146,7 @@ GR_SHIM unsigned sleep(unsigned seconds)
     if (!gr_on_green()) {
         return real.sleep(seconds);
     }
-    GR_COUNT(sleep);
+    GR_CANCEL_POINT(sleep);
     struct timespec ts = {.tv_sec = seconds};
     return gr_ret(gr_clock_sleep(CLOCK_REALTIME, 0, &ts, &ts)) ? (unsigned)ts.tv_sec : 0;
 }
@@ -156,7 +156,7 @@ GR_SHIM int usleep(useconds_t us)
     if (!gr_on_green()) {
         return real.usleep(us);
     }
-    GR_COUNT(usleep);
+    GR_CANCEL_POINT(usleep);
     struct timespec ts = {.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
     return (int)gr_ret(gr_clock_sleep(CLOCK_REALTIME, 0, &ts, NULL));
 }

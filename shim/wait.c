@@ -121,7 +121,7 @@ GR_SHIM pid_t waitpid(pid_t pid, int *status, int options)
     if (!gr_on_green()) {
         return real.waitpid(pid, status, options);
     }
-    GR_COUNT(waitpid);
+    GR_CANCEL_POINT(waitpid);
     return (pid_t)gr_ret(gr_wait4(pid, status, options, NULL));
 }
 
@@ -130,7 +130,7 @@ GR_SHIM pid_t wait(int *status)
     if (!gr_on_green()) {
         return real.wait(status);
     }
-    GR_COUNT(wait);
+    GR_CANCEL_POINT(wait);
     return (pid_t)gr_ret(gr_wait4(-1, status, 0, NULL));
 }
 
@@ -139,7 +139,7 @@ GR_SHIM pid_t wait3(int *status, int options, struct rusage *usage)
     if (!gr_on_green()) {
         return real.wait3(status, options, usage);
     }
-    GR_COUNT(wait3);
+    GR_CANCEL_POINT(wait3);
     return (pid_t)gr_ret(gr_wait4(-1, status, options, usage));
 }
 
@@ -148,7 +148,7 @@ GR_SHIM pid_t wait4(pid_t pid, int *status, int options, struct rusage *usage)
     if (!gr_on_green()) {
         return real.wait4(pid, status, options, usage);
     }
-    GR_COUNT(wait4);
+    GR_CANCEL_POINT(wait4);
     return (pid_t)gr_ret(gr_wait4(pid, status, options, usage));
 }
 
@@ -157,6 +157,6 @@ GR_SHIM int waitid(idtype_t type, id_t id, siginfo_t *info, int options)
     if (!gr_on_green()) {
         return real.waitid(type, id, info, options);
     }
-    GR_COUNT(waitid);
+    GR_CANCEL_POINT(waitid);
     return (int)gr_ret(gr_waitid(type, id, info, options, NULL));
 }
