@@ -4,6 +4,7 @@
 #                        build/greenshim-report (installs nothing)
 #   make demo            an unmodified threaded server, natively and under greenrun
 #   make test            every test and lint; installs missing Debian packages first
+#   make suites          test suites of other projects under greenshim, the long ones too
 #   make bench           measurements against NPTL, epoll and libuv (QUICK=1: fewer rounds)
 #   make lint            formatting, static analysis, layers, both compilers
 #   make install         PREFIX=/usr/local, DESTDIR= ; make uninstall reverses it
@@ -224,7 +225,7 @@ programs: $(addsuffix -programs,$(notdir $(basename $(FRAGMENTS))))
 # ---------------------------------------------------------------- goals
 
 # These install missing packages first and then start make again, which sees the new compiler.
-.PHONY: setup-build setup-demo setup-test setup-bench demo test bench lint
+.PHONY: setup-build setup-demo setup-test setup-bench demo test suites bench lint
 setup-build setup-demo setup-test setup-bench: setup-%:
 	@tools/setup.sh $*
 
@@ -238,6 +239,10 @@ bench: setup-bench
 
 test: setup-test
 	@tools/test.sh $(ONLY)
+
+suites: setup-test
+	@$(MAKE) --no-print-directory all
+	@/usr/bin/python3 tests/suites/run.py --full
 
 lint: setup-test
 	@tools/lint.sh

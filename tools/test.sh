@@ -7,7 +7,8 @@ set -u
 
 cd "$(dirname "$0")/.." || exit 1
 unset LD_PRELOAD
-sections=${*:-build unit unit-asan unit-ubsan tools conformance apps aarch64-build aarch64 lint}
+all="build unit unit-asan unit-ubsan tools conformance apps suites aarch64-build aarch64 lint"
+sections=${*:-$all}
 logs=build/test
 mkdir -p "$logs"
 passed=0
@@ -51,6 +52,7 @@ section()
     tools) /usr/bin/python3 tests/tools/run.py ;;
     conformance) /usr/bin/python3 tests/conformance/run.py ;;
     apps) /usr/bin/python3 tests/apps/run.py ;;
+    suites) /usr/bin/python3 tests/suites/run.py ;;
     aarch64-build) built aarch64-build BUILD=aarch64 all ;;
     aarch64)
         unit aarch64 aarch64 qemu-aarch64 -L /usr/aarch64-linux-gnu \

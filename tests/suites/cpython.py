@@ -1,0 +1,91 @@
+"""CPython's own tests, of Debian's libpython3.11-testsuite, one unit for each module of tests."""
+
+import json
+import os
+
+from launch import TOP
+from result import Result
+
+PYTHON = "/usr/bin/python3.11"
+TESTS = "/usr/lib/python3.11/test"
+REGRTEST = os.path.join(TOP, "tests/suites/lib/regrtest.py")
+QUIET = 180     # seconds without the start or the end of a test: a hang
+RESTARTS = 10   # after that many tests that kill the interpreter the rest counts as not run
+
+SHORT = """
+    test_thread test_threading_local test_threadsignals test_threadedtempfile test_queue
+    test_select test_selectors test_poll test_epoll test_socketserver test_popen test_fork1
+    test_wait3 test_wait4 test_pty test_fcntl test_sched test_posix test_context
+""".split()
+
+LONG = """
+    test_threading test_socket test_httpservers test_ssl test_subprocess test_signal test_eintr
+    test_time test_os test_logging test_io test_asyncore test_ftplib test_smtplib test_imaplib
+    test_poplib test_xmlrpc test_urllib2_localnet test_mailbox test_sqlite3 test_faulthandler
+    test_concurrent_futures test_asyncio test_multiprocessing_fork
+    test_multiprocessing_forkserver test_multiprocessing_spawn test_multiprocessing_main_handling
+""".split()
+
+
+def available():
+    if not os.path.exists(os.path.join(TESTS, "test_threading.py")):
+        return "libpython3.11-testsuite is not installed"
+    return None
+
+
+def units(full):
+    """Of a package, as test_asyncio is one, each module is a unit."""
+    found = []
+    for name in SHORT + (LONG if full else []):
+        package = os.path.join(TESTS, name)
+        modules = []
+        if os.path.isdir(package):
+            modules = sorted(f"test.{name}.{f[:-3]}" for f in os.listdir(package)
+                             if f.startswith("test_") and f.endswith(".py"))
+        found += modules or [name]
+    return found
+
+
+def size(path):
+    return os.path.getsize(path) if os.path.exists(path) else 0
+
+
+def events(path):
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as f:
+            for line in f:
+                yield json.loads(line)
+
+
+def run(unit, launcher):
+    """Goes on behind each test that ends the interpreter, with a new one."""
+    results = {}
+    done = os.path.join(launcher.directory, "done")
+    for turn in range(RESTARTS):
+        path = os.path.join(launcher.directory, f"results.{turn}")
+        argv = [PYTHON, "-P", REGRTEST, path, "-u", "none", "--tempdir", launcher.directory]
+        if results:
+            with open(done, "w", encoding="utf-8") as f:
+                f.writelines(test + "\n" for test in results)
+            argv += ["--ignorefile", done]
+        status = launcher.run(argv + [unit], QUIET, lambda p=path: size(p))
+        running = None
+        for event in events(path):
+            running = event.get("start")
+            if "end" in event:
+                results[event["end"]] = Result(event["outcome"], event["why"])
+        if unit in results:
+            if status is None or status < 0 or status > 3:      # behind its last test
+                outcome = "hang" if status is None else "crash"
+                results[unit] = Result(outcome, ended(launcher))
+            break
+        if running is None or running in results:
+            results[unit] = Result("crash", ended(launcher))
+            break
+        results[running] = Result("hang" if status is None else "crash", ended(launcher))
+    return results
+
+
+def ended(launcher):
+    """The last lines of what was said."""
+    return "\n".join(text for text in launcher.log[-3:])[-4000:]
