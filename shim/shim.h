@@ -56,10 +56,20 @@ static inline void gr_look_for_cancel(void)
  * as libc does. */
 #define GR_CANCEL_POINT(name) (GR_COUNT(name), gr_look_for_cancel())
 
+/* Handlers that have become due during a call, while another green ran, run before it returns. */
+static inline void gr_run_due_handlers(void)
+{
+    struct green *g = gr_on_green();
+    if (g && GR_UNLIKELY(gr_sig_deliverable(g))) {
+        (void)gr_sig_check_slow();
+    }
+}
+
 /* libc faces that return -1 and errno: turn 0, a positive result or -errno into that. errno is left
  * alone on success. */
 static inline long gr_ret(long rc)
 {
+    gr_run_due_handlers();
     if (GR_UNLIKELY(rc < 0)) {
         if (rc == -ECANCELED) {
             gr_cancel_act();
@@ -73,6 +83,7 @@ static inline long gr_ret(long rc)
 /* pthread faces that return a positive error number. */
 static inline int gr_ret_pos(int rc)
 {
+    gr_run_due_handlers();
     if (GR_UNLIKELY(rc == -ECANCELED)) {
         gr_cancel_act();
     }

@@ -90,15 +90,11 @@ void gr_lot_take(struct gr_bucket *b, struct gr_waiter *w)
     gr_list_remove(&w->link);
 }
 
-int gr_lot_wait(struct gr_bucket *b, struct gr_waiter *w, int64_t deadline, unsigned flags,
-                enum gr_why why)
+/* A wait ended with @rc, not by a waker: take the waiter off its bucket. Returns the final result.
+ */
+static int give_up(struct gr_waiter *w, int rc, enum gr_why why)
 {
-    gr_list_push_back(&b->waiters, &w->link);
-    gr_lot_unlock(b);
-    int rc = gr_park(w, deadline, flags, why);
-    if (rc == 0) {
-        return 0;
-    }
+    struct gr_bucket *b;
     /* Requeueing may have moved the waiter: lock the bucket of the key it has now. */
     for (;;) {
         const void *key = __atomic_load_n(&w->key, __ATOMIC_ACQUIRE);
@@ -125,6 +121,21 @@ int gr_lot_wait(struct gr_bucket *b, struct gr_waiter *w, int64_t deadline, unsi
     return gr_park(w, GR_FOREVER, 0, why);
 }
 
+int gr_lot_wait(struct gr_bucket *b, struct gr_waiter *w, int64_t deadline, unsigned flags,
+                enum gr_why why)
+{
+    gr_list_push_back(&b->waiters, &w->link);
+    gr_lot_unlock(b);
+    int rc = gr_park(w, deadline, flags, why);
+    if (rc) {
+        rc = give_up(w, rc, why);
+    }
+    if (w->green && w->green->crit == 0) {
+        (void)gr_sig_check(); /* a handler that is due runs before the call returns */
+    }
+    return rc;
+}
+
 int gr_futex_wait(const uint32_t *addr, uint32_t expected, uint32_t bits, int64_t deadline,
                   unsigned flags, enum gr_why why)
 {
@@ -136,11 +147,7 @@ int gr_futex_wait(const uint32_t *addr, uint32_t expected, uint32_t bits, int64_
     }
     gr_waiter_init(&w, addr);
     w.bits = bits;
-    int rc = gr_lot_wait(b, &w, deadline, flags, why);
-    if (w.green) {
-        (void)gr_sig_check(); /* a handler that is due runs before the call returns */
-    }
-    return rc;
+    return gr_lot_wait(b, &w, deadline, flags, why);
 }
 
 /* Move up to @n waiters on @addr that want @bits to @out; the bucket is locked. */
