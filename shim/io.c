@@ -69,7 +69,10 @@ long gr_io_retry(struct gr_fd **fp, unsigned event, struct gr_call *c)
     struct gr_fd *f = *fp;
     int64_t deadline = 0;
     long rc;
+    uint64_t ran = gr_self->sig_ran;
     if (!(f->flags & GR_FD_SHADOW) && gr_native(&rc, c->plain_nr, GR_CALL_PLAIN(c))) {
+        /* By a handler, a timeout, an error; else it was cut off for the sake of another green. */
+        c->ended = gr_self->sig_ran != ran || gr_hub_quiet();
         return rc;
     }
     if (c->ask && !gr_fdtable_blocking(f)) {
@@ -127,7 +130,7 @@ long gr_io_write_all(struct gr_fd **fp, struct gr_call *c,
         done += (size_t)rc;
         c->begun = true;
         size_t left = advance(c, (size_t)rc);
-        if (!left || rc == 0 || !gr_fdtable_blocking(*fp)) {
+        if (!left || rc == 0 || c->ended || !gr_fdtable_blocking(*fp)) {
             return (long)done;
         }
     }

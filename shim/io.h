@@ -18,6 +18,7 @@ struct gr_call {
     size_t want; /* bytes asked for: less is a short read */
     bool ask;    /* there is no such form: ask poll() first, then make the program's call */
     bool begun;  /* part of a write is done: a handler ends it, restartable or not */
+    bool ended;  /* the kernel itself ended a blocking call: a short count is the result */
 };
 
 /*

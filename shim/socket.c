@@ -576,8 +576,15 @@ static long sendmsg_rest(struct gr_fd **f, const struct msghdr *msg, size_t done
             skip -= v->iov_len;
             continue;
         }
+        int fd = (*f)->fd;
+        long part = (long)v->iov_base + (long)skip;
         size_t left = v->iov_len - skip;
-        long rc = sendto_on((*f)->fd, (const char *)v->iov_base + skip, left, flags, NULL, 0);
+        struct gr_call c = {.nr = SYS_sendto,
+                            .arg = {fd, part, (long)left, flags | MSG_DONTWAIT},
+                            .plain_nr = SYS_sendto,
+                            .plain = {fd, part, (long)left, flags},
+                            .begun = true};
+        long rc = gr_io_write_all(f, &c, advance_sendto);
         skip = 0;
         done += rc > 0 ? (size_t)rc : 0;
         if (rc < (long)left) {
@@ -598,7 +605,7 @@ static long sendmsg_on(int fd, const struct msghdr *msg, int flags)
                         .plain_nr = SYS_sendmsg,
                         .plain = {fd, (long)msg, flags}};
     long rc = gr_io_retry(&f, GR_OUT, &c);
-    if (rc > 0 && (size_t)rc < vector_size(msg) && gr_fdtable_blocking(f)) {
+    if (rc > 0 && (size_t)rc < vector_size(msg) && !c.ended && gr_fdtable_blocking(f)) {
         rc = sendmsg_rest(&f, msg, (size_t)rc, flags);
     }
     gr_fd_done(f);
