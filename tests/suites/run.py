@@ -80,7 +80,9 @@ class Suite:
             path = os.path.join(self.logs, f"{unit.replace('/', '_')}.{mode}.log")
             os.makedirs(self.logs, exist_ok=True)
             with open(path, "w", encoding="utf-8") as f:
-                f.write("\n".join(launcher.log))
+                f.write("\n".join(launcher.log) + "\n")
+                for test, result in sorted(results.items()):
+                    f.write(f"{result.outcome} {test}\n")
         return results
 
     def compare(self, unit):
@@ -150,9 +152,9 @@ def run_suite(suite, report, options):
         return
     units = [u for u in suite.module.units(options.full) if options.k in u]
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        jobs = [(u, pool.submit(suite.compare, u)) for u in units * options.repeat]
-        for unit, job in jobs:
-            report.unit(suite.name, unit, *job.result())
+        jobs = {pool.submit(suite.compare, u): u for u in units * options.repeat}
+        for job in concurrent.futures.as_completed(jobs):
+            report.unit(suite.name, jobs[job], *job.result())
     if options.full and not options.k:
         for test in suite.expected:
             if test not in suite.met:
