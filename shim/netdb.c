@@ -4,6 +4,7 @@
  * With body hooks libc's functions are cooperative as they are. Without, a lookup that may talk to
  * a server runs on a worker thread while the green waits.
  */
+#include "runtime/arch/arch.h"
 #include "runtime/core/tls.h"
 #include "shim/body.h"
 #include "shim/shim.h"
@@ -46,6 +47,24 @@ static bool is_number(const char *service)
     return service[strspn(service, "0123456789")] == '\0';
 }
 
+/* Each thread has a list of the lookups that it is making. */
+struct resolv_context;
+extern struct resolv_context *__resolv_context_get_override(struct __res_state *) GR_WEAK;
+extern void __resolv_context_put(struct resolv_context *) GR_WEAK;
+static ptrdiff_t lookups; /* the head of it, from the thread pointer; 0: not known */
+
+static ptrdiff_t find_lookups(void)
+{
+    struct __res_state state = {.options = 0};
+    if (!__resolv_context_get_override || !__resolv_context_put) {
+        return 0;
+    }
+    struct resolv_context *c = __resolv_context_get_override(&state);
+    ptrdiff_t at = c ? gr_tls_find(c) : 0;
+    __resolv_context_put(c);
+    return at;
+}
+
 static void *find_state(void *out)
 {
     *(ptrdiff_t *)out = (char *)&_res - (char *)pthread_self();
@@ -61,7 +80,8 @@ void gr_resolver_start(void)
     pthread_t t;
     struct stat st;
     ptrdiff_t at = 0;
-    if (!gr_body_hooked || real.pthread_create(&t, NULL, find_state, &at)) {
+    lookups = gr_body_hooked ? find_lookups() : 0;
+    if (!lookups || real.pthread_create(&t, NULL, find_state, &at)) {
         return;
     }
     (void)real.pthread_join(t, NULL);
@@ -71,10 +91,23 @@ void gr_resolver_start(void)
     gr_tls_resolver = at;
 }
 
-/* Sockets and memory; what is left would be the settings of the next thread on this storage. */
+/* A lookup that was cancelled is on the list still, as often as it was taken. */
+static void end_lookups(void)
+{
+    struct resolv_context *const *head = (const void *)(gr_arch_tp() + lookups);
+    while (*head) {
+        __resolv_context_put(*head);
+    }
+}
+
+/* Lookups, sockets and memory; what is left would be the settings of the next thread on this
+ * storage. */
 void gr_resolver_end(void)
 {
     struct __res_state *r = &_res;
+    if (lookups) {
+        end_lookups();
+    }
     if (GR_UNLIKELY(r->nscount || r->options)) {
         res_nclose(r);
         memset(r, 0, sizeof(*r));

@@ -241,6 +241,24 @@ static int find_libc_tls(struct dl_phdr_info *info, size_t size, void *arg)
     return 0;
 }
 
+ptrdiff_t gr_tls_find(const void *value)
+{
+    ptrdiff_t found = 0;
+    if (!T.libc_tls_size && !dl_iterate_phdr(find_libc_tls, &errno)) {
+        return 0;
+    }
+    for (size_t i = 0; i + sizeof(uintptr_t) <= T.libc_tls_size; i += sizeof(uintptr_t)) {
+        ptrdiff_t offset = T.libc_tls + (ptrdiff_t)i;
+        if (*word_at(gr_arch_tp(), offset) == (uintptr_t)value) {
+            if (found) {
+                return 0;
+            }
+            found = offset;
+        }
+    }
+    return found;
+}
+
 static const char *find_sizes(void)
 {
     _dl_get_tls_static_info(&T.static_size, &T.align);

@@ -56,6 +56,10 @@ void gr_tls_release_robust(void *tp);
  */
 extern ptrdiff_t gr_tls_resolver __attribute__((visibility("hidden")));
 
+/* gr_tls_find - offset, from the thread pointer, of the only word of libc's static TLS that holds
+ * @value in the calling thread; 0 if there is none or more than one. */
+ptrdiff_t gr_tls_find(const void *value);
+
 /* gr_tls_exit_dtors - run the C++ thread_local destructors of the calling green. */
 void gr_tls_exit_dtors(void);
 
