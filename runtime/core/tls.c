@@ -37,6 +37,8 @@ extern const struct db_field _thread_db_pthread_tid GR_WEAK;
 extern const struct db_field _thread_db_pthread_list GR_WEAK;
 extern const struct db_field _thread_db_pthread_specific GR_WEAK;
 extern const struct db_field _thread_db_pthread_cancelhandling GR_WEAK;
+extern const struct db_field _thread_db_rtld_global__dl_tls_dtv_slotinfo_list GR_WEAK;
+extern char _rtld_global[] GR_WEAK;
 extern const ptrdiff_t __rseq_offset GR_WEAK;
 extern void *__libc_stack_end GR_WEAK;
 extern void *_dl_allocate_tls(void *mem) GR_WEAK;
@@ -44,12 +46,12 @@ extern void _dl_deallocate_tls(void *tcb, bool free_tcb) GR_WEAK;
 extern void _dl_get_tls_static_info(size_t *size, size_t *align) GR_WEAK;
 extern void __call_tls_dtors(void) GR_WEAK;
 extern GR_TLS void *__resp GR_WEAK; /* the thread's resolver state */
-extern void __ctype_init(void);
 
 #define TSD_BLOCK_SLOTS 32   /* pthread keys in the block inside the descriptor */
 #define TSD_SLOT_SIZE   16   /* {sequence, value} */
 #define EXITING_BIT     0x10 /* in cancelhandling: makes set*id() broadcasts skip the descriptor */
 #define SNAPSHOT_MAX    8192
+#define UNUSED          0xa5 /* static TLS of the pristine block that no module has */
 
 struct gr_list_node { /* glibc's list_t */
     struct gr_list_node *next;
@@ -65,7 +67,8 @@ static struct {
         robust;         /* offsets in the descriptor */
     ptrdiff_t libc_tls; /* libc's own static TLS, from the thread pointer */
     size_t libc_tls_size;
-    char *anchor;   /* descriptor that new ones are linked after */
+    const size_t *used; /* the loader's count of bytes of static TLS that modules have, or NULL */
+    char *anchor;       /* descriptor that new ones are linked after */
     char *pristine; /* thread pointer of a block that never runs: the loader keeps it up to date */
     bool snapshot_taken;
     int snapshot_tid;
@@ -284,6 +287,50 @@ static char *static_tls_high(void *tp)
     return DESC_BELOW_TP ? (char *)tp + T.static_size : (char *)tp;
 }
 
+/*
+ * Bytes of static TLS between the thread pointer and the end of what modules have: the loader hands
+ * it out from the thread pointer outwards, and has written there.
+ */
+static size_t measure_used(void)
+{
+    const unsigned char *low = (const unsigned char *)static_tls_low(T.pristine);
+    const unsigned char *high = (const unsigned char *)static_tls_high(T.pristine);
+    if (DESC_BELOW_TP) {
+        while (high > low && high[-1] == UNUSED) {
+            high--;
+        }
+    } else {
+        while (low < high && *low == UNUSED) {
+            low++;
+        }
+    }
+    return (size_t)(high - low);
+}
+
+/*
+ * The loader counts that too, in one of the words behind its list of modules. The word that equals
+ * what was measured is taken for it if there is only one. It grows when a library is loaded later
+ * whose variables lie in static TLS.
+ */
+static const size_t *find_used(size_t measured)
+{
+    if (!&_rtld_global || !&_thread_db_rtld_global__dl_tls_dtv_slotinfo_list) {
+        return NULL;
+    }
+    const size_t *list =
+        (const size_t *)(_rtld_global + _thread_db_rtld_global__dl_tls_dtv_slotinfo_list.offset);
+    const size_t *found = NULL;
+    for (int i = 1; i <= 4; i++) {
+        if (list[i] == measured) {
+            if (found) {
+                return NULL;
+            }
+            found = &list[i];
+        }
+    }
+    return found;
+}
+
 int gr_tls_init(const char **why)
 {
     if (T.pristine) {
@@ -301,12 +348,13 @@ int gr_tls_init(const char **why)
         *why = "out of memory";
         return -ENOTSUP;
     }
-    memset(mem, 0, T.total);
+    memset(mem, UNUSED, T.total);
     T.pristine = gr_tls_make(mem + T.total, mem, T.total, 0);
     if (!T.pristine) {
         *why = "out of memory";
         return -ENOTSUP;
     }
+    T.used = find_used(measure_used());
     return 0;
 }
 
@@ -397,6 +445,13 @@ static void free_dynamic_tls(void *tp)
 {
     struct dtv_entry *dtv = *dtv_slot(tp);
     size_t n = (size_t)dtv[-1].val;
+    uintptr_t any = 0;
+    for (size_t i = 1; i <= n; i++) {
+        any |= (uintptr_t)dtv[i].to_free;
+    }
+    if (!any) {
+        return;
+    }
     for (size_t i = 1; i <= n; i++) {
         if (dtv[i].to_free) {
             free(dtv[i].to_free);
@@ -435,6 +490,11 @@ void gr_tls_reset(void *tp)
     char *low = static_tls_low(tp);
     char *high = static_tls_high(tp);
     ptrdiff_t from = T.pristine - (char *)tp;
+    if (T.used) {
+        size_t used = __atomic_load_n(T.used, __ATOMIC_RELAXED);
+        low = DESC_BELOW_TP ? low : high - used;
+        high = DESC_BELOW_TP ? low + used : high;
+    }
     if (DESC_BELOW_TP) {
         low += 2 * sizeof(void *); /* {dtv, private} */
     }
@@ -462,8 +522,7 @@ void gr_tls_clear_keys(void *tp, unsigned n_keys)
  * reset what shows. */
 void gr_tls_enter(void)
 {
-    (void)uselocale(LC_GLOBAL_LOCALE);
-    __ctype_init();
+    (void)uselocale(LC_GLOBAL_LOCALE); /* sets the tables of <ctype.h>, too */
     if (dlerror()) {
         (void)dlerror();
     }
