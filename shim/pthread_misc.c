@@ -177,5 +177,6 @@ GR_SHIM int sched_yield(void)
     }
     GR_COUNT(sched_yield);
     gr_yield();
+    gr_look_for_async_cancel();
     return 0;
 }

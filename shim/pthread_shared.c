@@ -14,8 +14,9 @@ void gr_sync_turn(void)
 {
     struct green *g = gr_on_green();
     gr_sync_ops = 0;
-    if (g && g->crit == 0) {
+    if (g) {
         gr_yield();
+        gr_look_for_async_cancel();
     }
 }
 

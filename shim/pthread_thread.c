@@ -18,6 +18,7 @@
 
 static void thread_ends(struct green *g)
 {
+    gr_cancel_set_async(g, false);
     gr_keys_end(g);
     gr_resolver_end();
 }
@@ -198,6 +199,7 @@ GR_SHIM void pthread_exit(void *value)
     struct green *g = gr_on_green();
     if (g) {
         g->retval = value;
+        g->exiting = true;
     }
     real.pthread_exit(value);
     __builtin_unreachable();
@@ -344,9 +346,7 @@ GR_SHIM int pthread_sigqueue(pthread_t t, int sig, const union sigval val)
  * is ended for it. */
 void gr_cancel_act(void)
 {
-    struct green *g = gr_self;
-    if (g) {
-        g->cancel_disabled = true;
+    if (gr_self) {
         pthread_exit(PTHREAD_CANCELED);
     }
 }
@@ -403,7 +403,7 @@ GR_SHIM int pthread_setcanceltype(int type, int *old)
     if (old) {
         *old = g->cancel_async ? PTHREAD_CANCEL_ASYNCHRONOUS : PTHREAD_CANCEL_DEFERRED;
     }
-    g->cancel_async = type == PTHREAD_CANCEL_ASYNCHRONOUS;
+    gr_cancel_set_async(g, type == PTHREAD_CANCEL_ASYNCHRONOUS);
     if (g->cancel_async) {
         gr_look_for_cancel();
     }

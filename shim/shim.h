@@ -43,12 +43,27 @@ void gr_resolver_end(void);
  */
 void gr_cancel_act(void) GR_COLD;
 
+/*
+ * gr_cancel_set_async - from now on the calling green may be cancelled at any time, or no longer
+ * (async_cancel.c). A request that is pending is not looked at.
+ */
+void gr_cancel_set_async(struct green *g, bool async);
+
 /* Act upon a request to cancel the caller, if there is one. */
 static inline void gr_look_for_cancel(void)
 {
     struct green *g = gr_on_green();
     if (g && GR_UNLIKELY(gr_cancelled(g, GR_CANCEL))) {
         gr_cancel_act();
+    }
+}
+
+/* The same in a call that is no cancellation point, but where others could run. */
+static inline void gr_look_for_async_cancel(void)
+{
+    struct green *g = gr_on_green();
+    if (g && GR_UNLIKELY(g->cancel_async)) {
+        gr_look_for_cancel();
     }
 }
 

@@ -105,6 +105,11 @@ uintptr_t gr_arch_sp(const void *ucontext)
 
 #endif
 
+uintptr_t gr_arch_pc(const void *ucontext)
+{
+    return *context_pc((void *)ucontext);
+}
+
 bool gr_arch_abort(void *ucontext)
 {
     unsigned long long *pc = context_pc(ucontext);

@@ -54,8 +54,9 @@ void gr_arch_call_on(void *top, uintptr_t fn, long a, void *b, void *c);
  * object. */
 void gr_arch_set_tp(void *tp);
 
-/* gr_arch_sp - stack pointer of an interrupted context. */
+/* gr_arch_sp, gr_arch_pc - stack pointer and program counter of an interrupted context. */
 uintptr_t gr_arch_sp(const void *ucontext);
+uintptr_t gr_arch_pc(const void *ucontext);
 
 static inline char *gr_arch_tp(void)
 {

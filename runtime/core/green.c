@@ -266,6 +266,7 @@ int gr_green_new(const struct gr_green_attr *attr, void *(*fn)(void *), void *ar
     atomic_store_explicit(&g->sig_pending, 0, memory_order_relaxed);
     g->cancel_disabled = false;
     g->cancel_async = false;
+    g->exiting = false;
     atomic_store_explicit(&g->cancel_pending, false, memory_order_relaxed);
     g->crit = 1; /* entry() leaves */
     g->name[0] = '\0';

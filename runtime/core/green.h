@@ -49,6 +49,7 @@ struct green {
     _Atomic bool cancel_pending; /* cancellation (POSIX) */
     bool cancel_disabled;
     bool cancel_async;
+    bool exiting; /* past pthread_exit() or a cancellation: requests have no effect */
 
     _Atomic(struct green *) remote_next; /* hub's list of wakes from elsewhere */
     _Atomic bool remote_queued;
@@ -78,8 +79,9 @@ extern GR_TLS struct green *gr_self __attribute__((visibility("hidden")));
 /* gr_cancelled - must a wait of @g with these park flags end, because it has been cancelled? */
 static inline bool gr_cancelled(const struct green *g, unsigned flags)
 {
-    return (flags & GR_CANCEL) && !g->cancel_disabled &&
-           atomic_load_explicit(&g->cancel_pending, memory_order_relaxed);
+    return (flags & GR_CANCEL) &&
+           atomic_load_explicit(&g->cancel_pending, memory_order_relaxed) && !g->cancel_disabled &&
+           !g->exiting;
 }
 
 /* libc's base of an unwind, as behind pthread_cleanup_push(): pthread_exit() and cancellation land

@@ -385,6 +385,12 @@ void gr_yield(void)
     requeue(g);
 }
 
+void gr_hub_give_way(void)
+{
+    gr_self->hub->since_poll = POLL_EVERY;
+    requeue(gr_self);
+}
+
 void gr_hub_charge(void)
 {
     struct green *g = gr_self;

@@ -95,6 +95,9 @@ void gr_hub_foreign(void);
  * other way round to return. */
 void gr_hub_borrow(const struct green *from, const struct green *to);
 
+/* gr_hub_give_way - let all others run once, and the hub have its turn. */
+void gr_hub_give_way(void);
+
 /* Account for one non-blocking success of the caller; yields when its budget is used up. */
 void gr_hub_charge(void);
 

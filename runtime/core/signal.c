@@ -535,16 +535,21 @@ int gr_sig_action(int sig, const struct sigaction *act, struct sigaction *old)
  * does nothing. */
 static uintptr_t libc_cancel;
 
-static void on_cut_off(int sig, siginfo_t *info, void *uc)
+void (*gr_sig_on_tick)(void *uc);
+
+static void on_cancel_signal(int sig, siginfo_t *info, void *uc)
 {
-    if (libc_cancel) {
+    if (info->si_code == SI_TIMER && gr_sig_on_tick) {
+        gr_sig_on_tick(uc);
+    } else if (libc_cancel) {
         call(libc_cancel, sig, info, uc);
     }
 }
 
-void gr_sig_cut_off(int tid)
+int gr_sig_cancel_signal(void)
 {
-    struct kernel_action ours = {.handler = (uintptr_t)on_cut_off, .flags = SA_SIGINFO};
+    struct kernel_action ours = {.handler = (uintptr_t)on_cancel_signal,
+                                 .flags = SA_SIGINFO | SA_NODEFER};
     struct kernel_action now = {0};
 #if defined(__x86_64__)
     ours.flags |= SA_RESTORER;
@@ -555,7 +560,12 @@ void gr_sig_cut_off(int tid)
         libc_cancel = is_handler(&now) ? now.handler : 0;
         (void)GR_SYS(SYS_rt_sigaction, SIG_CANCEL, &ours, NULL, MASK_SIZE);
     }
-    (void)GR_SYS(SYS_tgkill, getpid(), tid, SIG_CANCEL);
+    return SIG_CANCEL;
+}
+
+void gr_sig_cut_off(int tid)
+{
+    (void)GR_SYS(SYS_tgkill, getpid(), tid, gr_sig_cancel_signal());
 }
 
 /* --- masks, as the program sees them --- */
@@ -761,8 +771,7 @@ void gr_sig_fork_child(void)
 bool gr_native(long *ret, long nr, long a, long b, long c, long d, long e, long f)
 {
     struct green *g = gr_self;
-    bool cancelled = atomic_load_explicit(&g->cancel_pending, memory_order_relaxed);
-    if (!gr_hub_quiet() || (cancelled && !g->cancel_disabled)) {
+    if (!gr_hub_quiet() || gr_cancelled(g, GR_CANCEL)) {
         return false;
     }
     uint64_t ran = g->sig_ran;

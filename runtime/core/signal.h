@@ -116,6 +116,14 @@ bool gr_native(long *ret, long nr, long a, long b, long c, long d, long e, long 
  */
 void gr_sig_cut_off(int tid);
 
+/*
+ * gr_sig_cancel_signal - libc's SIGCANCEL, with a handler of ours in front of libc's own. It ends
+ * system calls (EINTR), and calls gr_sig_on_tick() with the interrupted context when a timer has
+ * sent it. It blocks no signal, so that a handler may switch to another green.
+ */
+int gr_sig_cancel_signal(void);
+extern void (*gr_sig_on_tick)(void *uc) __attribute__((visibility("hidden")));
+
 /* For the hub: hand process-directed signals to greens; is any waiting for that? */
 void gr_sig_route(struct gr_hub *h);
 bool gr_sig_unrouted(const struct gr_hub *h);
