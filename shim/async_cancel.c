@@ -4,6 +4,7 @@
  * and the request is acted upon when it gets the CPU back. The timer counts processor time of the
  * carrier, and does nothing to greens of any other kind.
  */
+#include "runtime/core/nudge.h"
 #include "shim/image.h"
 #include "shim/shim.h"
 
@@ -54,10 +55,9 @@ static void run_timer(bool on)
 
 static void make_timer(const struct gr_hub *h)
 {
-    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID,
-                             .sigev_signo = gr_sig_cancel_signal()};
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = gr_nudge_signal()};
     event._sigev_un._tid = h->tid;
-    gr_sig_on_tick = on_tick;
+    gr_nudge_tick = on_tick;
     have_timer = gr_image_of((const void *)gnu_get_libc_version, &untouchable[0]) &&
                  gr_image_of((const void *)__tls_get_addr, &untouchable[1]) &&
                  gr_image_of((const void *)on_tick, &untouchable[2]) &&

@@ -312,32 +312,34 @@ GR_SHIM int prctl(int option, ...)
 
 /* --- signals to threads --- */
 
-GR_SHIM int pthread_kill(pthread_t t, int sig)
+static int send_signal(struct green *g, int sig, const siginfo_t *info)
 {
-    struct green *g = green_of(t);
-    if (!g || !gr_hub_here()) {
-        return real.pthread_kill(t, sig);
-    }
     if (g->state == GR_FREE) {
         return ESRCH;
     }
     if (g->state == GR_DONE) {
         return sig < 0 || sig >= NSIG ? EINVAL : 0;
     }
-    return gr_ret_pos(gr_sig_send(g, sig, NULL));
+    return gr_ret_pos(gr_sig_send(g, sig, info));
+}
+
+GR_SHIM int pthread_kill(pthread_t t, int sig)
+{
+    struct green *g = green_of(t);
+    return g ? send_signal(g, sig, NULL) : real.pthread_kill(t, sig);
 }
 
 GR_SHIM int pthread_sigqueue(pthread_t t, int sig, const union sigval val)
 {
     struct green *g = green_of(t);
-    if (!g || !gr_hub_here()) {
+    if (!g) {
         return real.pthread_sigqueue(t, sig, val);
     }
     siginfo_t info = {.si_signo = sig, .si_code = SI_QUEUE};
     info.si_pid = getpid();
     info.si_uid = getuid();
     info.si_value = val;
-    return gr_ret_pos(gr_sig_send(g, sig, &info));
+    return send_signal(g, sig, &info);
 }
 
 /* --- cancellation --- */

@@ -184,8 +184,12 @@ GR_SHIM int sigtimedwait(const sigset_t *set, siginfo_t *info, const struct time
     if (timeout && (timeout->tv_sec < 0 || !gr_timespec_ok(timeout))) {
         return (int)gr_ret(-EINVAL);
     }
-    return (int)gr_ret(gr_sig_wait(set_bits(set), info,
-                                   timeout ? gr_deadline_in(gr_timespec_ns(timeout)) : GR_FOREVER));
+    int rc = gr_sig_wait(set_bits(set), info,
+                         timeout ? gr_deadline_in(gr_timespec_ns(timeout)) : GR_FOREVER);
+    if (rc > 0 && info && info->si_code == SI_TKILL) {
+        info->si_code = SI_USER; /* so does libc */
+    }
+    return (int)gr_ret(rc);
 }
 
 GR_SHIM int sigwaitinfo(const sigset_t *set, siginfo_t *info)
@@ -214,23 +218,25 @@ GR_SHIM int sigwait(const sigset_t *set, int *sig)
 /* --- jumps --- */
 
 /*
- * libc puts the mask that sigsetjmp() saved back into the kernel by a call of its own. The green's
- * mask must follow, and the kernel get what all greens together want.
+ * libc puts the mask that sigsetjmp() saved back by a call of its own, which is ours only with body
+ * hooks. So the mask is put back here, and libc gets a buffer without one.
  */
-static void jump_mask(struct __jmp_buf_tag *env)
+static struct __jmp_buf_tag *put_mask_back(struct __jmp_buf_tag *env, struct __jmp_buf_tag *copy)
 {
-    if (gr_on_green() && env->__mask_was_saved) {
-        uint64_t bits;
-        memcpy(&bits, &env->__saved_mask, sizeof(bits));
-        bits = gr_sig_jump_mask(bits);
-        memcpy(&env->__saved_mask, &bits, sizeof(bits));
+    if (!gr_on_green() || !env->__mask_was_saved) {
+        return env;
     }
+    uint64_t bits = set_bits(&env->__saved_mask);
+    (void)gr_sig_mask(SIG_SETMASK, &bits, NULL);
+    *copy = *env;
+    copy->__mask_was_saved = 0;
+    return copy;
 }
 
 GR_SHIM void siglongjmp(struct __jmp_buf_tag env[1], int val)
 {
-    jump_mask(env);
-    real.siglongjmp(env, val);
+    struct __jmp_buf_tag copy;
+    real.siglongjmp(put_mask_back(env, &copy), val);
     __builtin_unreachable();
 }
 
@@ -238,8 +244,8 @@ extern void __longjmp_chk(struct __jmp_buf_tag env[1], int val) GR_NORETURN;
 
 GR_SHIM void __longjmp_chk(struct __jmp_buf_tag env[1], int val)
 {
-    jump_mask(env);
-    real.__longjmp_chk(env, val);
+    struct __jmp_buf_tag copy;
+    real.__longjmp_chk(put_mask_back(env, &copy), val);
     __builtin_unreachable();
 }
 

@@ -152,4 +152,23 @@ gr_arch_call_on:
         .cfi_endproc
         .size   gr_arch_call_on, . - gr_arch_call_on
 
+/* void gr_arch_enter(sp, fn, a, b, c): call fn(a, b, c) on the signal frame at sp. */
+        .globl  gr_arch_enter
+        .hidden gr_arch_enter
+        .type   gr_arch_enter, %function
+        .p2align 4
+gr_arch_enter:
+        .cfi_startproc
+        hint    #34
+        mov     sp, x0
+        mov     x9, x1
+        mov     x0, x2
+        mov     x1, x3
+        mov     x2, x4
+        blr     x9
+        mov     x8, #139                /* rt_sigreturn */
+        svc     #0
+        .cfi_endproc
+        .size   gr_arch_enter, . - gr_arch_enter
+
         .section .note.GNU-stack, "", %progbits

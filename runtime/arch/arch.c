@@ -9,6 +9,8 @@
 #include <sys/auxv.h>
 #include <ucontext.h>
 
+#define FRAME_ALIGN 64 /* of the floating-point state in a signal frame */
+
 extern const char gr_ctx_entry[] __attribute__((visibility("hidden")));
 extern const char gr_arch_syscall_insn[] __attribute__((visibility("hidden")));
 extern const char gr_arch_syscall_abort[] __attribute__((visibility("hidden")));
@@ -66,6 +68,22 @@ uintptr_t gr_arch_sp(const void *ucontext)
     return (uintptr_t)((const ucontext_t *)ucontext)->uc_mcontext.gregs[REG_RSP];
 }
 
+#define RED_ZONE 128 /* below the stack pointer, in use all the same */
+
+/* The frame: where to return to, the context, the siginfo; above them the floating-point state. */
+static char *frame_of(const siginfo_t *info, const void *ucontext)
+{
+    (void)info;
+    return (char *)ucontext - sizeof(void *);
+}
+
+static void relocate(ucontext_t *uc, ptrdiff_t by)
+{
+    if (uc->uc_mcontext.fpregs) {
+        uc->uc_mcontext.fpregs = (void *)((char *)uc->uc_mcontext.fpregs + by);
+    }
+}
+
 #elif defined(__aarch64__)
 
 void gr_arch_set_tp(void *tp)
@@ -103,11 +121,53 @@ uintptr_t gr_arch_sp(const void *ucontext)
     return (uintptr_t)((const ucontext_t *)ucontext)->uc_mcontext.sp;
 }
 
+#define RED_ZONE 0
+
+/* The frame: the siginfo, the context; above them what did not fit into it. */
+static char *frame_of(const siginfo_t *info, const void *ucontext)
+{
+    (void)ucontext;
+    return (char *)info;
+}
+
+static void relocate(ucontext_t *uc, ptrdiff_t by)
+{
+    char *end = (char *)uc->uc_mcontext.__reserved + sizeof(uc->uc_mcontext.__reserved);
+    char *p = (char *)uc->uc_mcontext.__reserved;
+    for (struct _aarch64_ctx *c = (void *)p; p < end && c->magic && c->size; c = (void *)p) {
+        if (c->magic == EXTRA_MAGIC) {
+            ((struct extra_context *)c)->datap += (__u64)by;
+        }
+        p += c->size;
+    }
+}
+
 #endif
 
 uintptr_t gr_arch_pc(const void *ucontext)
 {
     return *context_pc((void *)ucontext);
+}
+
+char *gr_arch_free_stack(const void *ucontext)
+{
+    return (char *)gr_arch_sp(ucontext) - RED_ZONE;
+}
+
+extern void gr_arch_enter(void *sp, gr_arch_handler_fn *fn, long sig, siginfo_t *info, void *uc)
+    __attribute__((visibility("hidden"), noreturn));
+
+void gr_arch_move_handler(gr_arch_handler_fn *fn, int sig, siginfo_t *info, void *ucontext,
+                          const char *end, char *top)
+{
+    const char *frame = frame_of(info, ucontext);
+    size_t size = (size_t)(end - frame);
+    uintptr_t to = gr_align_down((uintptr_t)top - size - FRAME_ALIGN, FRAME_ALIGN) +
+                   (uintptr_t)frame % FRAME_ALIGN;
+    ptrdiff_t by = (ptrdiff_t)(to - (uintptr_t)frame);
+    memcpy((void *)to, frame, size);
+    relocate((ucontext_t *)((char *)ucontext + by), by);
+    gr_arch_enter((void *)to, fn, sig, (siginfo_t *)((char *)info + by), (char *)ucontext + by);
 }
 
 bool gr_arch_abort(void *ucontext)

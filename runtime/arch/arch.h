@@ -7,6 +7,7 @@
 #ifndef GR_ARCH_ARCH_H
 #define GR_ARCH_ARCH_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -50,13 +51,24 @@ bool gr_arch_abort(void *ucontext);
  */
 void gr_arch_call_on(void *top, uintptr_t fn, long a, void *b, void *c);
 
+/*
+ * gr_arch_move_handler - leave the stack that the calling handler was entered on, which others will
+ * use, too: call @fn with the same arguments on the stack that ends at @top, with a copy of what
+ * the kernel has put between the handler's frame and @end, and then return from the handler.
+ */
+typedef void gr_arch_handler_fn(int sig, siginfo_t *info, void *ucontext);
+void gr_arch_move_handler(gr_arch_handler_fn *fn, int sig, siginfo_t *info, void *ucontext,
+                          const char *end, char *top) __attribute__((noreturn));
+
 /* gr_arch_set_tp - change the thread pointer. Whoever calls must hold no address of a thread-local
  * object. */
 void gr_arch_set_tp(void *tp);
 
-/* gr_arch_sp, gr_arch_pc - stack pointer and program counter of an interrupted context. */
+/* gr_arch_sp, gr_arch_pc - stack pointer and program counter of an interrupted context;
+ * gr_arch_free_stack - where its stack is free below. */
 uintptr_t gr_arch_sp(const void *ucontext);
 uintptr_t gr_arch_pc(const void *ucontext);
+char *gr_arch_free_stack(const void *ucontext);
 
 static inline char *gr_arch_tp(void)
 {

@@ -191,4 +191,22 @@ gr_arch_sigreturn:
         syscall
         .size   gr_arch_sigreturn, . - gr_arch_sigreturn
 
+/* void gr_arch_enter(sp, fn, a, b, c): call fn(a, b, c) with this stack pointer, which points to
+ * where it shall return to. */
+        .globl  gr_arch_enter
+        .hidden gr_arch_enter
+        .type   gr_arch_enter, @function
+        .p2align 4
+gr_arch_enter:
+        .cfi_startproc
+        .cfi_undefined %rip
+        mov     %rdi, %rsp
+        mov     %rsi, %rax
+        mov     %rdx, %rdi
+        mov     %rcx, %rsi
+        mov     %r8, %rdx
+        jmp     *%rax
+        .cfi_endproc
+        .size   gr_arch_enter, . - gr_arch_enter
+
         .section .note.GNU-stack, "", @progbits

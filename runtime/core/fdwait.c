@@ -305,6 +305,16 @@ static void move_waiters(struct gr_fd *f)
     }
 }
 
+int gr_fd_out_of_the_way(int fd)
+{
+    long high = fd < 0 ? -1 : GR_SYS(SYS_fcntl, fd, F_DUPFD_CLOEXEC, GR_PRIVATE_FD);
+    if (high < 0) {
+        return fd;
+    }
+    (void)GR_SYS(SYS_close, fd);
+    return (int)high;
+}
+
 void gr_fd_forget(struct gr_fd *f)
 {
     gr_enter(gr_self);

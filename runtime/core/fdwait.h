@@ -112,6 +112,10 @@ void gr_fd_kick(struct gr_fd *f);
  */
 void gr_fd_forget(struct gr_fd *f);
 
+/* gr_fd_out_of_the_way - give a descriptor of ours, just made, a number that programs do not count
+ * on. Returns it, or @fd if that is an error or there is none. */
+int gr_fd_out_of_the_way(int fd);
+
 /*
  * gr_fd_held_up - descriptors that are ready for the green that waits on them; of several waiters
  * the first counts. Exact while the carrier stands still, else a guess. Any thread that shares the

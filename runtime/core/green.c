@@ -263,7 +263,6 @@ int gr_green_new(const struct gr_green_attr *attr, void *(*fn)(void *), void *ar
     g->joining = NULL;
     g->sig_mask = attr->has_mask ? attr->mask : gr_self ? gr_self->sig_mask : 0;
     g->sig_altstack = (stack_t){.ss_flags = SS_DISABLE};
-    atomic_store_explicit(&g->sig_pending, 0, memory_order_relaxed);
     g->cancel_disabled = false;
     g->cancel_async = false;
     g->exiting = false;

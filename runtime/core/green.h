@@ -4,6 +4,7 @@
 
 #include "runtime/arch/arch.h"
 #include "runtime/core/park.h"
+#include "runtime/core/sigqueue.h"
 #include "runtime/core/stack.h"
 
 #include <pthread.h>
@@ -36,15 +37,15 @@ struct green {
     struct gr_hub *hub;  /* who runs it */
     struct gr_list link; /* hub's ready queue */
     enum gr_state state;
-    unsigned crit;                /* > 0: inside the runtime; handlers of signals are held back */
-    _Atomic uint64_t sig_pending; /* bit n-1: signal n waits for this green */
-    uint64_t sig_mask;            /* blocked, as the program sees it */
-    uint64_t sig_wait;            /* set of a sigwait in progress */
-    const void *why_arg;          /* address or descriptor waited on, for dumps */
-    int32_t heap_index;           /* place in the hub's timer heap, -1: none */
-    int budget;                   /* non-blocking successes left before it yields */
-    uint8_t why;                  /* enum gr_why while parked */
-    bool timed_out;               /* the timer woke it */
+    unsigned crit;              /* > 0: inside the runtime; handlers of signals are held back */
+    struct gr_sigqueue pending; /* signals for this green */
+    uint64_t sig_mask;          /* blocked, as the program sees it */
+    uint64_t sig_wait;          /* set of a sigwait in progress */
+    const void *why_arg;        /* address or descriptor waited on, for dumps */
+    int32_t heap_index;         /* place in the hub's timer heap, -1: none */
+    int budget;                 /* non-blocking successes left before it yields */
+    uint8_t why;                /* enum gr_why while parked */
+    bool timed_out;             /* the timer woke it */
     bool is_main;
     _Atomic bool cancel_pending; /* cancellation (POSIX) */
     bool cancel_disabled;
@@ -79,9 +80,8 @@ extern GR_TLS struct green *gr_self __attribute__((visibility("hidden")));
 /* gr_cancelled - must a wait of @g with these park flags end, because it has been cancelled? */
 static inline bool gr_cancelled(const struct green *g, unsigned flags)
 {
-    return (flags & GR_CANCEL) &&
-           atomic_load_explicit(&g->cancel_pending, memory_order_relaxed) && !g->cancel_disabled &&
-           !g->exiting;
+    return (flags & GR_CANCEL) && atomic_load_explicit(&g->cancel_pending, memory_order_relaxed) &&
+           !g->cancel_disabled && !g->exiting;
 }
 
 /* libc's base of an unwind, as behind pthread_cleanup_push(): pthread_exit() and cancellation land

@@ -42,8 +42,13 @@ struct gr_hub {
     unsigned n_cached;
     unsigned deep_sample; /* counts ended greens; and how many more are looked at each */
     unsigned deep_watch;
-    int tid; /* kernel thread id of the carrier */
+    int tid;          /* kernel thread id of the carrier */
+    stack_t sigstack; /* the carrier's, for handlers of SIGSEGV and SIGBUS */
     struct gr_stack stack;
+    unsigned nudges;      /* so far */
+    _Atomic bool nudging; /* one is to come: nudge.h */
+    bool has_nudge_timer;
+    int nudge_timer;
     bool no_native; /* foreign threads may wake greens at any time: never block natively */
     uint64_t switches;
     uint64_t parks[GR_WHY_N];

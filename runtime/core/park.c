@@ -82,7 +82,7 @@ int gr_park(struct gr_waiter *w, int64_t deadline, unsigned flags, enum gr_why w
             return -ETIMEDOUT;
         }
         if (GR_UNLIKELY(g->sig_wait &
-                        atomic_load_explicit(&g->sig_pending, memory_order_relaxed))) {
+                        atomic_load_explicit(&g->pending.set, memory_order_relaxed))) {
             return -EINTR; /* what a sigwait waits for */
         }
     }

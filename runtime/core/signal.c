@@ -1,20 +1,18 @@
 /*
  * Signals. The kernel sees one thread; programs see many.
  *
- * The kernel's mask of the carrier is kept at the intersection of all greens' masks, so that a
- * signal that any green would take is delivered. Greens mostly share a few masks: those are counted
- * (struct maskset).
- *
  * on_signal() is the kernel-level handler of every signal the program handles. It runs on whatever
- * stack was current, so it touches runtime structures only by lock-free means: it runs the
+ * stack was current, so it touches runtime structures only by means that allow it: it runs the
  * program's handler at once when the green on this stack is the one to take it and is outside the
- * runtime, else it records the signal and asks the hub for a look.
+ * runtime, else it queues the signal and asks the hub for a look. The kernel blocks all signals on
+ * the way in, until the program's handler is called.
  */
 #include "runtime/core/signal.h"
 
 #include "runtime/base/log.h"
 #include "runtime/base/rawsys.h"
 #include "runtime/core/hub.h"
+#include "runtime/core/nudge.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -25,10 +23,7 @@
 #include <unistd.h>
 
 #define N_SIG     65
-#define N_MASKS   64
-#define N_QUEUED  256
 #define ALT_STACK (64UL << 10)
-#define MASK_SIZE 8
 
 #ifndef SA_RESTORER
 #define SA_RESTORER 0x04000000
@@ -37,125 +32,95 @@
 #define DFL 0 /* SIG_DFL and SIG_IGN as numbers */
 #define IGN 1
 
-/* The kernel's struct sigaction. */
-struct kernel_action {
-    uintptr_t handler; /* SIG_DFL, SIG_IGN or a function */
-    unsigned long flags;
-#if defined(__x86_64__)
-    void (*restorer)(void);
-#endif
-    uint64_t mask;
-};
-
-extern void gr_arch_sigreturn(void) __attribute__((visibility("hidden")));
-
 /* What the program asked for. */
-static struct kernel_action actions[N_SIG];
+static struct gr_kernel_action actions[N_SIG];
 
-/* A signal on its way to a green, or to whichever green takes it (@to NULL). */
-struct queued {
-    _Atomic int sig; /* 0: free; -1: being filled */
-    struct green *to;
-    uint64_t order;
-    siginfo_t info;
-};
+/* Signals sent to the process that no green has been found for; should the hub try (again)? */
+static struct gr_sigqueue unrouted;
+static _Atomic bool try_to_route;
 
-static struct queued queue[N_QUEUED];
-static _Atomic uint64_t queue_order;
-static _Atomic uint64_t unrouted; /* signals queued for nobody in particular */
+/* What the kernel blocks on the way into on_signal(). */
+#define ALL_BLOCKED (~GR_SIG_ALWAYS_OPEN)
 
-/* The masks in use and by how many greens. */
-static struct {
-    uint64_t mask;
-    unsigned users;
-} masks[N_MASKS];
-static int n_masks;
-static unsigned
-    other_masks; /* greens whose mask found no room: they block nothing as far as the kernel goes */
-static uint64_t kernel_mask;
+/* Sent by the kernel to the thread that makes a call. We see them even if every green blocks them,
+ * and even if they have their default action: only we know whose they are. */
+#define SENT_BY_CALLS (gr_sigbit(SIGPIPE) | gr_sigbit(SIGXFSZ))
 
-/* Never blocked, or libc's own (SIGCANCEL, SIGSETXID). */
-#define ALWAYS_OPEN (gr_sigbit(SIGKILL) | gr_sigbit(SIGSTOP) | GR_SIG_LIBC)
+static bool is_handler(const struct gr_kernel_action *a)
+{
+    return a->handler > IGN;
+}
 
 /* --- masks --- */
 
-/* One green more or less (@by) has @mask. Returns whether a mask came into use or went out of it.
- */
-static bool count_mask(uint64_t mask, int by)
+static void leave_to_hub(struct gr_hub *h, const struct gr_signal *s)
 {
-    int room = -1;
-    for (int i = 0; i < n_masks; i++) {
-        if (masks[i].users && masks[i].mask == mask) {
-            masks[i].users += (unsigned)by;
-            return masks[i].users == 0;
-        }
-        if (room < 0 && !masks[i].users) {
-            room = i;
-        }
-    }
-    if (room < 0 && n_masks < N_MASKS) {
-        room = n_masks++;
-    }
-    if (by < 0 || room < 0) {
-        other_masks += (unsigned)by;
-        return true;
-    }
-    masks[room].mask = mask;
-    masks[room].users = 1;
-    return true;
+    (void)gr_sigqueue_add(&unrouted, s);
+    atomic_store(&try_to_route, true);
+    gr_hub_poke(h);
 }
 
-static uint64_t intersection(void)
+/* Somebody else may take what was sent to the process. */
+static void hand_back(struct green *g, uint64_t set)
 {
-    uint64_t all = other_masks ? 0 : ~0ULL;
-    for (int i = 0; i < n_masks; i++) {
-        all &= masks[i].users ? masks[i].mask : ~0ULL;
+    struct gr_signal s;
+    while (gr_sigqueue_take_process(&g->pending, set, &s)) {
+        leave_to_hub(g->hub, &s);
     }
-    return all & ~ALWAYS_OPEN;
 }
 
-static void set_kernel_mask(uint64_t mask)
+/* Our books alone; @g->crit > 0. */
+static void note_mask(struct green *g, uint64_t mask)
 {
-    if (mask != kernel_mask) {
-        kernel_mask = mask;
-        (void)GR_SYS(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, MASK_SIZE);
+    mask &= ~GR_SIG_ALWAYS_OPEN;
+    if (mask != g->sig_mask) {
+        uint64_t closed = mask & ~g->sig_mask;
+        (void)gr_mask_count(g->sig_mask, -1);
+        (void)gr_mask_count(mask, 1);
+        g->sig_mask = mask;
+        if (GR_UNLIKELY(g->pending.set & closed)) {
+            hand_back(g, closed);
+        }
     }
 }
 
 static void change_mask(struct green *g, uint64_t mask)
 {
-    mask &= ~ALWAYS_OPEN;
-    if (mask == g->sig_mask) {
-        return;
-    }
     g->crit++;
     atomic_signal_fence(memory_order_seq_cst);
-    (void)count_mask(g->sig_mask, -1);
-    (void)count_mask(mask, 1);
-    g->sig_mask = mask;
-    set_kernel_mask(intersection());
+    note_mask(g, mask);
+    gr_mask_set_kernel(gr_mask_common());
     atomic_signal_fence(memory_order_seq_cst);
     g->crit--;
 }
 
 void gr_sig_green_new(struct green *g)
 {
-    if (count_mask(g->sig_mask, 1)) {
-        set_kernel_mask(intersection());
+    if (gr_mask_count(g->sig_mask, 1)) {
+        gr_mask_set_kernel(gr_mask_common());
+        atomic_store(&try_to_route, true);
     }
 }
 
 void gr_sig_green_end(struct green *g)
 {
-    if (count_mask(g->sig_mask, -1)) {
-        set_kernel_mask(intersection());
+    if (gr_mask_count(g->sig_mask, -1)) {
+        gr_mask_set_kernel(gr_mask_common());
     }
-    if (atomic_load(&g->sig_pending)) {
-        for (int i = 0; i < N_QUEUED; i++) { /* signals directed at a thread die with it */
-            if (queue[i].to == g && atomic_load(&queue[i].sig) > 0) {
-                atomic_store(&queue[i].sig, 0);
-            }
-        }
+    if (atomic_load(&g->pending.set)) {
+        hand_back(g, ~0ULL);
+        gr_sigqueue_drop(&g->pending, ~0ULL); /* those sent to a thread die with it */
+    }
+}
+
+/* Signals that nobody took may be taken now. */
+static void route_now(struct green *g)
+{
+    if (GR_UNLIKELY(atomic_load(&unrouted.set))) {
+        g->crit++;
+        atomic_store(&try_to_route, true);
+        gr_sig_route(g->hub);
+        g->crit--;
     }
 }
 
@@ -166,21 +131,28 @@ static void call(uintptr_t handler, int sig, siginfo_t *info, void *uc)
     ((void (*)(int, siginfo_t *, void *))handler)(sig, info, uc);
 }
 
+static bool is_on(const stack_t *stack, const void *sp)
+{
+    const char *low = stack->ss_sp;
+    return (const char *)sp >= low && (const char *)sp < low + stack->ss_size;
+}
+
+static bool has_altstack(const struct green *g)
+{
+    return !(g->sig_altstack.ss_flags & SS_DISABLE);
+}
+
 bool gr_sig_on_altstack(const struct green *g)
 {
-    const char *sp = __builtin_frame_address(0);
-    const char *low = g->sig_altstack.ss_sp;
-    return !(g->sig_altstack.ss_flags & SS_DISABLE) && sp >= low &&
-           sp < low + g->sig_altstack.ss_size;
+    return has_altstack(g) && is_on(&g->sig_altstack, __builtin_frame_address(0));
 }
 
 /* On the green's alternate stack if the handler asks for it; the kernel knows nothing of that
  * stack. */
-static void call_on_green(const struct green *g, const struct kernel_action *act, int sig,
+static void call_on_green(const struct green *g, const struct gr_kernel_action *act, int sig,
                           siginfo_t *info, void *uc)
 {
-    if ((act->flags & SA_ONSTACK) && !(g->sig_altstack.ss_flags & SS_DISABLE) &&
-        !gr_sig_on_altstack(g)) {
+    if ((act->flags & SA_ONSTACK) && has_altstack(g) && !gr_sig_on_altstack(g)) {
         gr_arch_call_on((char *)g->sig_altstack.ss_sp + g->sig_altstack.ss_size, act->handler, sig,
                         info, uc);
         return;
@@ -188,89 +160,85 @@ static void call_on_green(const struct green *g, const struct kernel_action *act
     call(act->handler, sig, info, uc);
 }
 
+static int install(int sig);
+
+/* The process is ended, stopped or continued by the kernel. */
+static void act_by_default(int sig)
+{
+    struct gr_kernel_action dfl = {.handler = DFL};
+    uint64_t old = gr_mask_block_all();
+    (void)GR_SYS(SYS_rt_sigaction, sig, &dfl, NULL, GR_SIG_SET_BYTES);
+    (void)GR_SYS(SYS_tgkill, getpid(), GR_SYS(SYS_gettid), sig);
+    gr_mask_unblock(~gr_sigbit(sig)); /* here it happens */
+    gr_mask_unblock(old);
+    (void)install(sig);
+}
+
+static void put_mask(ucontext_t *uc, uint64_t mask)
+{
+    memcpy(&uc->uc_sigmask, &mask, GR_SIG_SET_BYTES);
+}
+
+static uint64_t get_mask(const ucontext_t *uc)
+{
+    uint64_t mask;
+    memcpy(&mask, &uc->uc_sigmask, GR_SIG_SET_BYTES);
+    return mask;
+}
+
+/* For those who look where they were interrupted. */
+static GR_NOINLINE void read_context(ucontext_t *uc)
+{
+    (void)getcontext(uc);
+}
+
 /*
- * Run the program's handler for @sig on the calling green. @uc is the interrupted context, or NULL
- * when the signal was held back; the mask that is in force afterwards goes into it.
+ * Do what the program wants done about @s on the calling green. @uc is the interrupted context, or
+ * NULL when the signal was held back. Returns whether a handler was called.
+ *
+ * As in the kernel, what else has become deliverable is handled first: it interrupts the handler
+ * before its first instruction.
  */
-static void run_handler(struct green *g, int sig, siginfo_t *info, ucontext_t *uc)
+static bool act(struct green *g, struct gr_signal *s, ucontext_t *uc)
 {
-    struct kernel_action act = actions[sig];
+    struct gr_kernel_action act = actions[s->sig];
+    if (!is_handler(&act)) {
+        if (act.handler == DFL) {
+            act_by_default(s->sig);
+        }
+        return false;
+    }
     if (act.flags & SA_RESETHAND) {
-        actions[sig] = (struct kernel_action){.handler = DFL};
+        actions[s->sig].handler = DFL;
     }
-    uint64_t before = g->sig_mask;
-    change_mask(g, before | act.mask | (act.flags & SA_NODEFER ? 0 : gr_sigbit(sig)));
-    g->sig_ran++;
     ucontext_t own;
-    if (!uc && (act.flags & SA_SIGINFO)) {
-        (void)getcontext(&own);
+    ucontext_t *seen = uc;
+    if (!uc) {
+        read_context(&own);
+        seen = &own;
     }
-    if (act.handler == DFL) {
-        (void)GR_SYS(SYS_tgkill, getpid(), g->hub->tid,
-                     sig); /* reset meanwhile: the default action */
-    } else if (act.handler != IGN) {
-        call_on_green(g, &act, sig, info, uc ? uc : &own);
-    }
-    change_mask(g, before);
-}
-
-static struct queued *oldest(const struct green *g, uint64_t set)
-{
-    struct queued *best = NULL;
-    for (int i = 0; i < N_QUEUED; i++) {
-        int sig = atomic_load(&queue[i].sig);
-        if (sig > 0 && queue[i].to == g && (set & gr_sigbit(sig)) &&
-            (!best || queue[i].order < best->order)) {
-            best = &queue[i];
-        }
-    }
-    return best;
-}
-
-static bool is_queued(const struct green *g, int sig)
-{
-    return oldest(g, gr_sigbit(sig)) != NULL;
-}
-
-/* Take one deliverable signal of the calling green off the queue. 0 when there is none. */
-static int take(struct green *g, uint64_t set, siginfo_t *info)
-{
-    uint64_t ready = atomic_load(&g->sig_pending) & set;
-    if (!ready) {
-        return 0;
-    }
-    struct queued *q = oldest(g, ready);
-    if (!q) {
-        atomic_fetch_and(&g->sig_pending, ~ready);
-        return 0;
-    }
-    int sig = atomic_load(&q->sig);
-    *info = q->info;
-    atomic_store(&q->sig, 0);
-    if (!is_queued(g, sig)) {
-        atomic_fetch_and(&g->sig_pending, ~gr_sigbit(sig));
-        if (is_queued(g, sig)) { /* it came in between */
-            atomic_fetch_or(&g->sig_pending, gr_sigbit(sig));
-        }
-    }
-    return sig;
+    put_mask(seen, g->sig_mask);
+    g->sig_ran++;
+    change_mask(g, g->sig_mask | act.mask | (act.flags & SA_NODEFER ? 0 : gr_sigbit(s->sig)));
+    (void)gr_sig_check();
+    call_on_green(g, &act, s->sig, &s->info, seen);
+    change_mask(g, get_mask(seen));
+    route_now(g);
+    return true;
 }
 
 int gr_sig_check_slow(void)
 {
     struct green *g = gr_self;
+    struct gr_signal s;
     int rc = 0;
-    while (GR_UNLIKELY(gr_sig_deliverable(g))) {
-        siginfo_t info;
-        int sig = take(g, ~g->sig_mask, &info);
-        if (!sig) {
-            continue;
-        }
-        bool restart = actions[sig].flags & SA_RESTART;
+    while (gr_sigqueue_take(&g->pending, ~g->sig_mask, &s)) {
+        bool restart = actions[s.sig].flags & SA_RESTART;
         int saved = errno;
-        run_handler(g, sig, &info, NULL);
+        if (s.handled || act(g, &s, NULL)) {
+            rc = restart && rc != -EINTR ? -GR_ERESTART : -EINTR;
+        }
         errno = saved;
-        rc = restart && rc != -EINTR ? -GR_ERESTART : -EINTR;
     }
     return rc;
 }
@@ -283,68 +251,55 @@ void gr_sig_leave_slow(struct green *g)
 
 /* --- arrival --- */
 
-static void enqueue(struct green *to, int sig, const siginfo_t *info)
+static int give(struct green *g, const struct gr_signal *s)
 {
-    if (sig < SIGRTMIN && is_queued(to, sig)) {
-        return; /* standard signals do not queue */
-    }
-    for (int i = 0; i < N_QUEUED; i++) {
-        int expected = 0;
-        if (atomic_compare_exchange_strong(&queue[i].sig, &expected, -1)) {
-            queue[i].to = to;
-            queue[i].order = atomic_fetch_add(&queue_order, 1);
-            queue[i].info = *info;
-            atomic_store(&queue[i].sig, sig);
-            return;
-        }
-    }
+    int rc = gr_sigqueue_add(&g->pending, s);
+    gr_hub_remote(g->hub, g);
+    return rc;
 }
 
-static void give(struct gr_hub *h, struct green *g, int sig, const siginfo_t *info)
-{
-    enqueue(g, sig, info);
-    atomic_fetch_or(&g->sig_pending, gr_sigbit(sig));
-    gr_hub_remote(h, g);
-}
-
+/* One that waits for signals gets one at a time. */
 static bool wants(const struct green *g, int sig)
 {
+    uint64_t bit = gr_sigbit(sig);
     return g->state != GR_DONE && g->state != GR_FREE &&
-           (!(g->sig_mask & gr_sigbit(sig)) || (g->sig_wait & gr_sigbit(sig)));
+           (!(g->sig_mask & bit) || ((g->sig_wait & bit) && !(g->sig_wait & g->pending.set)));
+}
+
+static struct green *find_taker(struct gr_hub *h, int sig)
+{
+    struct green *taker = wants(h->main, sig) ? h->main : NULL;
+    for (struct gr_list *n = h->all.next; n != &h->all && !taker; n = n->next) {
+        struct green *g = GR_LIST_ENTRY(n, struct green, all);
+        taker = wants(g, sig) ? g : NULL;
+    }
+    return taker;
 }
 
 /* Find takers for signals that came when the list of greens could not be walked. In the hub. */
 void gr_sig_route(struct gr_hub *h)
 {
-    uint64_t set = atomic_load_explicit(&unrouted, memory_order_acquire);
-    if (GR_LIKELY(!set)) {
+    if (GR_LIKELY(!atomic_load_explicit(&try_to_route, memory_order_acquire))) {
         return;
     }
-    atomic_store(&unrouted, 0);
-    for (int i = 0; i < N_QUEUED; i++) {
-        int sig = atomic_load(&queue[i].sig);
-        if (sig <= 0 || queue[i].to) {
-            continue;
+    atomic_store(&try_to_route, false);
+    uint64_t left = atomic_load(&unrouted.set);
+    while (left) {
+        int sig = __builtin_ctzll(left) + 1;
+        struct green *taker = find_taker(h, sig);
+        struct gr_signal s;
+        if (taker && gr_sigqueue_take(&unrouted, gr_sigbit(sig), &s)) {
+            (void)give(taker, &s);
+        } else { /* until somebody unblocks it */
+            left &= ~gr_sigbit(sig);
         }
-        struct green *taker = wants(h->main, sig) ? h->main : NULL;
-        for (struct gr_list *n = h->all.next; n != &h->all && !taker; n = n->next) {
-            struct green *g = GR_LIST_ENTRY(n, struct green, all);
-            taker = wants(g, sig) ? g : NULL;
-        }
-        if (!taker) {
-            atomic_fetch_or(&unrouted, gr_sigbit(sig)); /* until somebody unblocks it */
-            continue;
-        }
-        queue[i].to = taker;
-        atomic_fetch_or(&taker->sig_pending, gr_sigbit(sig));
-        gr_hub_remote(h, taker);
     }
 }
 
 bool gr_sig_unrouted(const struct gr_hub *h)
 {
     (void)h;
-    return atomic_load_explicit(&unrouted, memory_order_relaxed) != 0;
+    return atomic_load_explicit(&try_to_route, memory_order_relaxed);
 }
 
 /* Raised by the kernel for what the running code did. */
@@ -363,28 +318,162 @@ static GR_COLD void report_overflow(struct green *g, const siginfo_t *info)
     }
 }
 
-static void default_action(int sig)
+/* Without a handler, or while it is blocked, a fault ends the process: what caused it is done
+ * again. */
+static void die_of_fault(int sig)
 {
-    struct kernel_action dfl = {.handler = DFL};
-    (void)GR_SYS(SYS_rt_sigaction, sig, &dfl, NULL, MASK_SIZE);
+    struct gr_kernel_action dfl = {.handler = DFL};
+    (void)GR_SYS(SYS_rt_sigaction, sig, &dfl, NULL, GR_SIG_SET_BYTES);
+    if (sig == SIGTRAP) { /* the program counter is behind it already */
+        act_by_default(sig);
+    }
 }
 
-static void on_fault(struct green *g, int sig, siginfo_t *info, ucontext_t *uc)
+/* A kernel thread that runs no hub takes signals as it would natively. */
+static void on_foreign(struct gr_signal *s, ucontext_t *uc)
 {
-    if (sig == SIGSEGV) {
+    if (is_handler(&actions[s->sig])) {
+        gr_mask_unblock(get_mask(uc) | actions[s->sig].mask | gr_sigbit(s->sig));
+        call(actions[s->sig].handler, s->sig, &s->info, uc);
+    } else {
+        act_by_default(s->sig);
+    }
+}
+
+/* The mask that the kernel puts back is the one that is right by now. */
+void gr_sig_finish(void *context)
+{
+    ucontext_t *uc = context;
+    gr_mask_set_kernel(ALL_BLOCKED);
+    uint64_t mask = gr_mask_common();
+    put_mask(uc, mask);
+    (void)gr_mask_is_kernel(mask);
+    if (!gr_hub_quiet()) {
+        (void)gr_arch_abort(uc); /* it has woken somebody: no call may block the carrier now */
+    }
+}
+
+static void on_fault_here(int sig, siginfo_t *info, void *uc)
+{
+    struct gr_signal s = {.sig = sig, .info = *info};
+    int saved = errno;
+    (void)gr_mask_is_kernel(ALL_BLOCKED);
+    (void)act(gr_self, &s, uc);
+    gr_sig_finish(uc);
+    errno = saved;
+}
+
+/* The carrier's signal stack, which is there to report overflows, belongs to no green: the handler,
+ * during which others may run, gets a stack as if there were none. */
+static void on_fault(struct green *g, struct gr_signal *s, siginfo_t *info, ucontext_t *uc)
+{
+    const struct gr_hub *h = gr_hub_here();
+    if (s->sig == SIGSEGV) {
         report_overflow(g, info);
     }
-    if (actions[sig].handler <= IGN) {
-        default_action(
-            sig); /* the instruction is tried again, and the process ends as it would have */
+    if (!is_handler(&actions[s->sig]) || (g && (g->sig_mask & gr_sigbit(s->sig)))) {
+        die_of_fault(s->sig);
+    } else if (!g) {
+        on_foreign(s, uc);
+    } else if (is_on(&h->sigstack, __builtin_frame_address(0))) {
+        char *top = gr_arch_free_stack(uc);
+        if ((actions[s->sig].flags & SA_ONSTACK) && has_altstack(g) &&
+            !is_on(&g->sig_altstack, top)) {
+            top = (char *)g->sig_altstack.ss_sp + g->sig_altstack.ss_size;
+        }
+        gr_arch_move_handler(on_fault_here, s->sig, info, uc,
+                             (char *)h->sigstack.ss_sp + h->sigstack.ss_size, top);
+    } else {
+        on_fault_here(s->sig, info, uc);
+    }
+}
+
+/* The green that a signal was sent to, if it was sent to a thread. */
+static struct green *addressee(struct green *g, int sig, const siginfo_t *info)
+{
+    bool by_tkill = info->si_code == SI_TKILL;
+    bool by_call = info->si_code == SI_USER && (SENT_BY_CALLS & gr_sigbit(sig));
+    return (by_tkill || by_call) && info->si_pid == getpid() ? g : NULL;
+}
+
+/* Is @g outside of the runtime, and does it not block @sig? */
+static bool may_run(const struct green *g, int sig)
+{
+    return g && g->crit == 0 && !(g->sig_mask & gr_sigbit(sig));
+}
+
+/* On a carrier. Programs count on Linux' preference for the main thread. */
+static void on_carrier(struct gr_hub *h, struct green *g, struct gr_signal *s, ucontext_t *uc)
+{
+    struct green *to = addressee(g, s->sig, &s->info);
+    s->process = !to;
+    if (!to) {
+        to = wants(h->main, s->sig) ? h->main : g && wants(g, s->sig) ? g : NULL;
+    }
+    uint64_t kernel_mask = gr_mask_is_kernel(ALL_BLOCKED);
+    if (to == g && may_run(g, s->sig)) {
+        (void)act(g, s, uc);
+        (void)gr_sig_check(); /* what its mask has held back */
+        gr_sig_finish(uc);
         return;
     }
-    if (g) {
-        run_handler(g, sig, info, uc);
-        *(uint64_t *)&uc->uc_sigmask = kernel_mask;
+    if (to) {
+        (void)give(to, s);
     } else {
-        call(actions[sig].handler, sig, info, uc);
+        leave_to_hub(h, s);
     }
+    if (to && to != g && s->process && may_run(g, s->sig)) {
+        gr_nudge_later(h); /* it may compute for ever, and could run the handler as well */
+    }
+    (void)gr_mask_is_kernel(kernel_mask);
+    (void)gr_arch_abort(uc);
+}
+
+/* --- signals that wait for a green which does not come to run --- */
+
+/* Take one that was sent to the process and lies with another green than @g, which does not run. */
+static struct green *take_overdue(const struct green *g, struct gr_signal *s)
+{
+    const struct gr_list *all = &g->hub->all;
+    for (struct gr_list *n = all->next; n != all; n = n->next) {
+        struct green *owner = GR_LIST_ENTRY(n, struct green, all);
+        uint64_t set = owner->pending.set & ~owner->sig_mask & ~g->sig_mask;
+        if (set && owner != g && gr_sigqueue_take_process(&owner->pending, set, s)) {
+            return owner;
+        }
+    }
+    return NULL;
+}
+
+/* Run their handlers here, if they have one; the waits of those they were given to end all the
+ * same. */
+static void run_overdue(struct green *g, ucontext_t *uc)
+{
+    struct gr_signal s;
+    struct green *owner;
+    while ((owner = take_overdue(g, &s))) {
+        g->crit++;
+        s.handled = true;
+        (void)give(owner, &s);
+        g->crit--;
+        (void)act(g, &s, uc);
+    }
+}
+
+void gr_sig_look(void *context)
+{
+    struct green *g = gr_self;
+    if (!gr_sigqueue_any()) {
+        return;
+    }
+    if (!g || g->crit) {
+        gr_nudge_later(gr_hub_here());
+        return;
+    }
+    int saved = errno;
+    (void)gr_sig_check();
+    run_overdue(g, context);
+    errno = saved;
 }
 
 static void on_signal(int sig, siginfo_t *info, void *context)
@@ -392,71 +481,76 @@ static void on_signal(int sig, siginfo_t *info, void *context)
     ucontext_t *uc = context;
     struct green *g = gr_self;
     struct gr_hub *h = gr_hub_here();
+    struct gr_signal s = {.sig = sig, .info = *info};
     int saved = errno;
     if (is_fault(sig, info)) {
-        on_fault(g, sig, info, uc);
-        errno = saved;
-        return;
-    }
-    if (!h) { /* a foreign thread takes signals as it would natively */
-        if (actions[sig].handler > IGN) {
-            call(actions[sig].handler, sig, info, uc);
-        }
-        errno = saved;
-        return;
-    }
-    /* Programs count on Linux' preference for the main thread. A thread that signals itself gets it
-     * itself. */
-    bool to_self = info->si_code == SI_TKILL && g;
-    struct green *target = to_self               ? g
-                           : wants(h->main, sig) ? h->main
-                           : g && wants(g, sig)  ? g
-                                                 : NULL;
-    if (target && target == g && g->crit == 0 && !(g->sig_mask & gr_sigbit(sig))) {
-        /* The kernel has blocked the handler's set already; from now on our own books say what is
-         * blocked. */
-        kernel_mask |= actions[sig].mask | gr_sigbit(sig);
-        run_handler(g, sig, info, uc);
-        (void)gr_sig_check(); /* what its mask has held back */
-        *(uint64_t *)&uc->uc_sigmask = kernel_mask;
-        if (!gr_hub_quiet()) {
-            (void)gr_arch_abort(uc); /* it has woken somebody: no call may block the carrier now */
-        }
-    } else if (target) {
-        give(h, target, sig, info);
-        (void)gr_arch_abort(uc);
+        on_fault(g, &s, info, uc);
+    } else if (h) {
+        on_carrier(h, g, &s, uc);
     } else {
-        enqueue(NULL, sig, info);
-        atomic_fetch_or(&unrouted, gr_sigbit(sig));
-        gr_hub_poke(h);
-        (void)gr_arch_abort(uc);
+        on_foreign(&s, uc);
     }
     errno = saved;
 }
 
 /* --- dispositions --- */
 
-static bool is_handler(const struct kernel_action *a)
+/* Signals that do nothing unless they are handled. */
+#define IGNORED_BY_DEFAULT                                                                         \
+    (gr_sigbit(SIGCHLD) | gr_sigbit(SIGCONT) | gr_sigbit(SIGURG) | gr_sigbit(SIGWINCH))
+
+static bool is_ignored(int sig)
 {
-    return a->handler > IGN;
+    return actions[sig].handler == IGN ||
+           (actions[sig].handler == DFL && (IGNORED_BY_DEFAULT & gr_sigbit(sig)));
+}
+
+extern void gr_arch_sigreturn(void) __attribute__((visibility("hidden")));
+
+struct gr_kernel_action gr_kernel_handler(void (*fn)(int, siginfo_t *, void *))
+{
+    struct gr_kernel_action a = {
+        .handler = (uintptr_t)fn, .flags = SA_SIGINFO, .mask = ALL_BLOCKED};
+#if defined(__x86_64__)
+    a.flags |= SA_RESTORER;
+    a.restorer = gr_arch_sigreturn;
+#endif
+    return a;
 }
 
 static int install(int sig)
 {
-    struct kernel_action ours = actions[sig];
-    bool reports = sig == SIGSEGV && ours.handler != IGN;
-    if (is_handler(&ours) || reports) {
-        ours.flags = (ours.flags & ~(unsigned long)(SA_RESETHAND | SA_ONSTACK)) | SA_SIGINFO;
-        if (sig == SIGSEGV || sig == SIGBUS) {
-            ours.flags |= SA_ONSTACK;
-        }
-        ours.handler = (uintptr_t)on_signal;
-#if defined(__x86_64__)
-        ours.flags |= SA_RESTORER;
-        ours.restorer = gr_arch_sigreturn;
-#endif
+    struct gr_kernel_action ours = actions[sig];
+    bool seen = ours.handler == DFL && ((SENT_BY_CALLS | gr_sigbit(SIGSEGV)) & gr_sigbit(sig));
+    if (is_handler(&ours) || seen) {
+        unsigned long kept = ours.flags & (SA_RESTART | SA_NOCLDSTOP | SA_NOCLDWAIT);
+        ours = gr_kernel_handler(on_signal);
+        ours.flags |= kept | (sig == SIGSEGV || sig == SIGBUS ? SA_ONSTACK : 0);
     }
-    return (int)GR_SYS(SYS_rt_sigaction, sig, &ours, NULL, MASK_SIZE);
+    return (int)GR_SYS(SYS_rt_sigaction, sig, &ours, NULL, GR_SIG_SET_BYTES);
+}
+
+/* What is ignored is not kept until it is blocked no more. */
+static void drop_pending(struct gr_hub *h, uint64_t set)
+{
+    if (!gr_sigqueue_any()) {
+        return;
+    }
+    gr_sigqueue_drop(&unrouted, set);
+    for (struct gr_list *n = h->all.next; n != &h->all; n = n->next) {
+        gr_sigqueue_drop(&GR_LIST_ENTRY(n, struct green, all)->pending, set);
+    }
+}
+
+/* Does the kernel send @sig to whoever makes a call, and do we see it? */
+static void choose_open(void)
+{
+    uint64_t open = 0;
+    for (int sig = 1; sig < N_SIG; sig++) {
+        open |= actions[sig].handler != IGN ? SENT_BY_CALLS & gr_sigbit(sig) : 0;
+    }
+    gr_mask_keep_open(open);
+    gr_mask_set_kernel(gr_mask_common());
 }
 
 static void start_altstack(struct gr_hub *h)
@@ -468,30 +562,30 @@ static void start_altstack(struct gr_hub *h)
     void *p = mmap(NULL, ALT_STACK, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p != MAP_FAILED) {
-        stack_t ours = {.ss_sp = p, .ss_size = ALT_STACK};
-        (void)GR_SYS(SYS_sigaltstack, &ours, NULL);
+        h->sigstack = (stack_t){.ss_sp = p, .ss_size = ALT_STACK};
+        (void)GR_SYS(SYS_sigaltstack, &h->sigstack, NULL);
     }
 }
 
 void gr_sig_init(struct green *main)
 {
-    (void)GR_SYS(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &kernel_mask, MASK_SIZE);
-    main->sig_mask = kernel_mask;
-    (void)count_mask(main->sig_mask, 1);
+    uint64_t mask = 0;
+    (void)GR_SYS(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &mask, GR_SIG_SET_BYTES);
+    (void)gr_mask_is_kernel(mask);
+    main->sig_mask = mask;
+    (void)gr_mask_count(mask, 1);
 }
 
 void gr_sig_start(void)
 {
     start_altstack(gr_self->hub);
     for (int sig = 1; sig < N_SIG; sig++) {
-        if (sig == SIGKILL || sig == SIGSTOP || sig == 32 || sig == 33) {
-            continue;
-        }
-        if (GR_SYS(SYS_rt_sigaction, sig, NULL, &actions[sig], MASK_SIZE) == 0 &&
-            (is_handler(&actions[sig]) || sig == SIGSEGV)) {
+        if (sig != SIGKILL && sig != SIGSTOP && !(GR_SIG_LIBC & gr_sigbit(sig)) &&
+            GR_SYS(SYS_rt_sigaction, sig, NULL, &actions[sig], GR_SIG_SET_BYTES) == 0) {
             (void)install(sig);
         }
     }
+    choose_open();
 }
 
 int gr_sig_action(int sig, const struct sigaction *act, struct sigaction *old)
@@ -500,84 +594,40 @@ int gr_sig_action(int sig, const struct sigaction *act, struct sigaction *old)
         (act && (sig == SIGKILL || sig == SIGSTOP))) {
         return -EINVAL;
     }
-    struct kernel_action before = actions[sig];
+    struct gr_kernel_action before = actions[sig];
     if (sig == SIGKILL || sig == SIGSTOP) {
-        before = (struct kernel_action){0};
+        before = (struct gr_kernel_action){0};
     }
     if (act) {
-        struct kernel_action a = {.flags = (unsigned long)(unsigned)act->sa_flags};
+        struct gr_kernel_action a = {.flags = (unsigned long)(unsigned)act->sa_flags};
         memcpy(&a.handler, &act->sa_handler, sizeof(a.handler));
         memcpy(&a.mask, &act->sa_mask, sizeof(a.mask));
-        a.mask &= ~ALWAYS_OPEN;
+        a.mask &= ~GR_SIG_ALWAYS_OPEN;
         gr_enter(gr_self);
         actions[sig] = a;
-        int rc = install(sig);
-        gr_leave(gr_self);
-        if (rc) {
-            actions[sig] = before;
-            return rc;
+        (void)install(sig);
+        if (is_ignored(sig)) {
+            drop_pending(gr_self->hub, gr_sigbit(sig));
         }
+        if (SENT_BY_CALLS & gr_sigbit(sig)) {
+            choose_open();
+        }
+        gr_leave(gr_self);
     }
     if (old) {
         memset(old, 0, sizeof(*old));
         memcpy(&old->sa_handler, &before.handler, sizeof(before.handler));
         memcpy(&old->sa_mask, &before.mask, sizeof(before.mask));
-        old->sa_flags = (int)(before.flags & ~(unsigned long)SA_RESTORER);
+        old->sa_flags = (int)(before.flags & ~SA_RESTORER);
     }
     return 0;
 }
 
-/* --- ending the waits of kernel threads --- */
-
-#define SIG_CANCEL 32
-
-/* libc's own handler of the signal, if it has one by now. For a thread that it did not cancel it
- * does nothing. */
-static uintptr_t libc_cancel;
-
-void (*gr_sig_on_tick)(void *uc);
-
-static void on_cancel_signal(int sig, siginfo_t *info, void *uc)
-{
-    if (info->si_code == SI_TIMER && gr_sig_on_tick) {
-        gr_sig_on_tick(uc);
-    } else if (libc_cancel) {
-        call(libc_cancel, sig, info, uc);
-    }
-}
-
-int gr_sig_cancel_signal(void)
-{
-    struct kernel_action ours = {.handler = (uintptr_t)on_cancel_signal,
-                                 .flags = SA_SIGINFO | SA_NODEFER};
-    struct kernel_action now = {0};
-#if defined(__x86_64__)
-    ours.flags |= SA_RESTORER;
-    ours.restorer = gr_arch_sigreturn;
-#endif
-    (void)GR_SYS(SYS_rt_sigaction, SIG_CANCEL, NULL, &now, MASK_SIZE);
-    if (now.handler != ours.handler) { /* not yet, or libc has set its own, with SA_RESTART */
-        libc_cancel = is_handler(&now) ? now.handler : 0;
-        (void)GR_SYS(SYS_rt_sigaction, SIG_CANCEL, &ours, NULL, MASK_SIZE);
-    }
-    return SIG_CANCEL;
-}
-
-void gr_sig_cut_off(int tid)
-{
-    (void)GR_SYS(SYS_tgkill, getpid(), tid, gr_sig_cancel_signal());
-}
-
 /* --- masks, as the program sees them --- */
 
-/* Signals that nobody took may be taken now. */
 static void mask_opened(struct green *g)
 {
-    if (gr_sig_unrouted(g->hub)) {
-        g->crit++;
-        gr_sig_route(g->hub);
-        g->crit--;
-    }
+    route_now(g);
     (void)gr_sig_check();
 }
 
@@ -616,11 +666,7 @@ uint64_t gr_sig_mask_swap(uint64_t mask)
     struct green *g = gr_self;
     uint64_t old = g->sig_mask;
     change_mask(g, mask);
-    if (gr_sig_unrouted(g->hub)) {
-        g->crit++;
-        gr_sig_route(g->hub);
-        g->crit--;
-    }
+    route_now(g);
     return old;
 }
 
@@ -631,89 +677,104 @@ void gr_sig_mask_restore(uint64_t old)
     mask_opened(gr_self);
 }
 
-uint64_t gr_sig_jump_mask(uint64_t mask)
-{
-    change_mask(gr_self, mask);
-    return kernel_mask;
-}
-
 void gr_sig_expose(void)
 {
-    set_kernel_mask(gr_self->sig_mask);
+    struct green *g = gr_self;
+    g->crit++;
+    gr_mask_set_kernel(g->sig_mask);
+    g->crit--;
 }
 
 void gr_sig_conceal(void)
 {
-    set_kernel_mask(intersection());
+    struct green *g = gr_self;
+    g->crit++;
+    gr_mask_set_kernel(gr_mask_common());
+    g->crit--;
 }
 
 /* --- sending and waiting --- */
 
 int gr_sig_send(struct green *g, int sig, const siginfo_t *info)
 {
-    if (sig < 0 || sig >= N_SIG || sig == 32 || sig == 33) {
+    if (sig < 0 || sig >= N_SIG || (sig && (GR_SIG_LIBC & gr_sigbit(sig)))) {
         return -EINVAL;
     }
     if (sig == 0) {
         return 0;
     }
-    bool blocked = (g->sig_mask & gr_sigbit(sig)) != 0;
-    if (!blocked && !is_handler(&actions[sig])) {
-        /* The default action concerns the process; an ignored signal is gone. */
-        return (int)GR_SYS(SYS_tgkill, getpid(), g->hub->tid, sig);
-    }
-    if (blocked && actions[sig].handler == IGN) {
+    if (!(g->sig_mask & gr_sigbit(sig)) && !is_handler(&actions[sig])) {
+        if (!is_ignored(sig)) { /* the default action concerns the process */
+            act_by_default(sig);
+        }
         return 0;
     }
-    siginfo_t made = {.si_signo = sig, .si_code = SI_TKILL};
-    made.si_pid = getpid();
-    made.si_uid = getuid();
+    struct gr_signal s = {.sig = sig};
+    if (info) {
+        s.info = *info;
+    } else {
+        s.info.si_signo = sig;
+        s.info.si_code = SI_TKILL;
+        s.info.si_pid = getpid();
+        s.info.si_uid = getuid();
+    }
     gr_enter(gr_self);
-    give(g->hub, g, sig, info ? info : &made);
+    int rc = give(g, &s);
     gr_leave(gr_self);
     if (g == gr_self) {
         (void)gr_sig_check();
+    } else if (!gr_hub_here()) {
+        gr_nudge(g->hub->tid); /* @g may be computing */
     }
-    return 0;
+    return rc;
 }
 
 uint64_t gr_sig_pending_set(void)
 {
+    struct green *g = gr_self;
     uint64_t kernel = 0;
-    (void)GR_SYS(SYS_rt_sigpending, &kernel, MASK_SIZE);
-    return (kernel | atomic_load(&gr_self->sig_pending) | atomic_load(&unrouted)) &
-           gr_self->sig_mask;
+    (void)GR_SYS(SYS_rt_sigpending, &kernel, GR_SIG_SET_BYTES);
+    return (kernel | atomic_load(&g->pending.set) | atomic_load(&unrouted.set)) & g->sig_mask;
 }
 
 /* Signals the kernel holds because every green blocks them. */
 static int take_from_kernel(uint64_t set, siginfo_t *info)
 {
     struct timespec none = {0};
-    return (int)GR_SYS(SYS_rt_sigtimedwait, &set, info, &none, MASK_SIZE);
-}
-
-static int take_unrouted(uint64_t set, siginfo_t *info)
-{
-    struct queued *q = atomic_load(&unrouted) & set ? oldest(NULL, set) : NULL;
-    if (!q) {
-        return 0;
-    }
-    int sig = atomic_load(&q->sig);
-    *info = q->info;
-    atomic_store(&q->sig, 0);
-    if (!is_queued(NULL, sig)) {
-        atomic_fetch_and(&unrouted, ~gr_sigbit(sig));
-    }
-    return sig;
+    return (int)GR_SYS(SYS_rt_sigtimedwait, &set, info, &none, GR_SIG_SET_BYTES);
 }
 
 static int take_any(struct green *g, uint64_t set, siginfo_t *info)
 {
-    int sig = take(g, set, info);
-    if (!sig) {
-        sig = take_unrouted(set, info);
+    struct gr_signal s;
+    if (!gr_sigqueue_take(&g->pending, set, &s) && !gr_sigqueue_take(&unrouted, set, &s)) {
+        return take_from_kernel(set, info);
     }
-    return sig ? sig : take_from_kernel(set, info);
+    if (s.handled) {
+        return -EINTR;
+    }
+    *info = s.info;
+    return s.sig;
+}
+
+/* The kernel's own, all of which are blocked, are noticed by a signalfd. */
+static int wait_for_any(struct green *g, uint64_t set, int sfd, int64_t deadline)
+{
+    struct gr_waiter w;
+    struct gr_fdlink l;
+    gr_waiter_init(&w, NULL);
+    g->sig_wait = set;
+    if (sfd >= 0) {
+        gr_fd_link(&l, sfd, GR_IN, &w);
+    }
+    int rc = gr_park(&w, deadline, GR_INTR, GR_WHY_SIGNAL);
+    g->crit++;
+    if (sfd >= 0) {
+        gr_fd_unlink(&l);
+    }
+    g->crit--;
+    g->sig_wait = 0;
+    return rc;
 }
 
 int gr_sig_wait(uint64_t set, siginfo_t *info, int64_t deadline)
@@ -723,23 +784,15 @@ int gr_sig_wait(uint64_t set, siginfo_t *info, int64_t deadline)
     if (!info) {
         info = &own;
     }
-    set &= ~ALWAYS_OPEN;
-    long sfd = -1;
+    set &= ~GR_SIG_ALWAYS_OPEN;
+    int sfd = -1;
     int rc = take_any(g, set, info);
     while (rc == -EAGAIN && deadline > gr_now()) {
         if (sfd < 0) {
-            sfd = GR_SYS(SYS_signalfd4, -1, &set, MASK_SIZE, SFD_CLOEXEC | SFD_NONBLOCK);
+            sfd = gr_fd_out_of_the_way(
+                (int)GR_SYS(SYS_signalfd4, -1, &set, GR_SIG_SET_BYTES, SFD_CLOEXEC | SFD_NONBLOCK));
         }
-        struct gr_waiter w;
-        struct gr_fdlink l;
-        gr_waiter_init(&w, NULL);
-        g->sig_wait = set;
-        gr_fd_link(&l, (int)sfd, GR_IN, &w);
-        rc = gr_park(&w, deadline, GR_INTR, GR_WHY_SIGNAL);
-        g->crit++;
-        gr_fd_unlink(&l);
-        g->crit--;
-        g->sig_wait = 0;
+        rc = wait_for_any(g, set, sfd, deadline);
         if (rc == -ECANCELED) {
             break;
         }
@@ -747,8 +800,13 @@ int gr_sig_wait(uint64_t set, siginfo_t *info, int64_t deadline)
         rc = sig == -EAGAIN && gr_sig_check() ? -EINTR : sig;
     }
     if (sfd >= 0) {
-        gr_fd_forget(gr_fd_get((int)sfd));
+        gr_fd_forget(gr_fd_get(sfd));
         (void)GR_SYS(SYS_close, sfd);
+    }
+    if (GR_UNLIKELY(atomic_load(&g->pending.set) & set & g->sig_mask)) {
+        g->crit++;
+        hand_back(g, set & g->sig_mask);
+        g->crit--;
     }
     return rc;
 }
@@ -757,15 +815,12 @@ int gr_sig_wait(uint64_t set, siginfo_t *info, int64_t deadline)
 
 void gr_sig_fork_child(void)
 {
-    memset(masks, 0, sizeof(masks));
-    n_masks = 0;
-    other_masks = 0;
-    memset(queue, 0, sizeof(queue));
-    atomic_store(&unrouted, 0);
-    atomic_store(&gr_self->sig_pending, 0); /* a child starts with no pending signals */
-    (void)count_mask(gr_self->sig_mask, 1);
-    kernel_mask = ~gr_self->sig_mask;
-    set_kernel_mask(gr_self->sig_mask);
+    struct green *g = gr_self;
+    gr_sigqueue_fork_child();
+    gr_sigqueue_drop(&unrouted, ~0ULL); /* a child starts with no pending signals */
+    gr_sigqueue_drop(&g->pending, ~0ULL);
+    atomic_store(&try_to_route, false);
+    gr_mask_fork_child(g->sig_mask);
 }
 
 bool gr_native(long *ret, long nr, long a, long b, long c, long d, long e, long f)
@@ -775,9 +830,11 @@ bool gr_native(long *ret, long nr, long a, long b, long c, long d, long e, long 
         return false;
     }
     uint64_t ran = g->sig_ran;
+    unsigned nudges = g->hub->nudges;
     g->hub->native_calls++;
     long rc = gr_arch_syscall(nr, a, b, c, d, e, f);
-    if (rc == GR_ABORTED || (rc == -EINTR && g->sig_ran == ran && !gr_hub_quiet())) {
+    if (rc == GR_ABORTED ||
+        (rc == -EINTR && g->sig_ran == ran && (!gr_hub_quiet() || g->hub->nudges != nudges))) {
         return false;
     }
     *ret = rc;

@@ -12,20 +12,26 @@
 #define GR_CORE_SIGNAL_H
 
 #include "runtime/core/green.h"
+#include "runtime/core/sigmask.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Kernel signal sets: bit n-1 is signal n. */
-static inline uint64_t gr_sigbit(int sig)
-{
-    return 1ULL << (sig - 1);
-}
+/* The kernel's struct sigaction. */
+struct gr_kernel_action {
+    uintptr_t handler; /* SIG_DFL, SIG_IGN or a function */
+    unsigned long flags;
+#if defined(__x86_64__)
+    void (*restorer)(void);
+#endif
+    uint64_t mask;
+};
 
-/* libc's own signals, SIGCANCEL and SIGSETXID; programs cannot have them. */
-#define GR_SIG_LIBC (3ULL << 31)
+/* gr_kernel_handler - have @fn called with every signal blocked, and system calls end with EINTR.
+ */
+struct gr_kernel_action gr_kernel_handler(void (*fn)(int, siginfo_t *, void *));
 
 /* gr_sig_init - begin with the mask that the process has now; gr_sig_start - take over its
  * dispositions. */
@@ -44,10 +50,6 @@ int gr_sig_mask(int how, const uint64_t *set, uint64_t *old);
 uint64_t gr_sig_mask_swap(uint64_t mask);
 void gr_sig_mask_restore(uint64_t old);
 
-/* gr_sig_jump_mask - the calling green leaves a handler by a jump that sets its mask to @mask.
- * Returns the kernel's mask. */
-uint64_t gr_sig_jump_mask(uint64_t mask);
-
 /* gr_sig_check - run handlers that are pending for the calling green. 0 when none ran, else -EINTR
  * or -GR_ERESTART. */
 int gr_sig_check_slow(void);
@@ -55,7 +57,7 @@ int gr_sig_check_slow(void);
 /* gr_sig_deliverable - would gr_sig_check() run a handler on @g? */
 static inline bool gr_sig_deliverable(const struct green *g)
 {
-    return atomic_load_explicit(&g->sig_pending, memory_order_acquire) & ~g->sig_mask;
+    return atomic_load_explicit(&g->pending.set, memory_order_acquire) & ~g->sig_mask;
 }
 
 static inline int gr_sig_check(void)
@@ -79,8 +81,8 @@ int gr_sig_action(int sig, const struct sigaction *act, struct sigaction *old);
 /* gr_sig_on_altstack - does the calling green @g run on its alternate signal stack? */
 bool gr_sig_on_altstack(const struct green *g);
 
-/* gr_sig_send - direct @sig to @g, as pthread_kill(3) and tgkill(2) do. 0 or -EINVAL. May run a
- * handler of the caller. */
+/* gr_sig_send - direct @sig to @g, as pthread_kill(3) and tgkill(2) do. 0, -EINVAL, or -EAGAIN: too
+ * many are pending. May run a handler of the caller. */
 int gr_sig_send(struct green *g, int sig, const siginfo_t *info);
 
 /* gr_sig_wait - sigtimedwait(2). Returns the signal, -EAGAIN at the deadline, -EINTR. Switches. */
@@ -111,18 +113,14 @@ void gr_sig_fork_child(void);
 bool gr_native(long *ret, long nr, long a, long b, long c, long d, long e, long f);
 
 /*
- * gr_sig_cut_off - make the system call that the kernel thread @tid waits in end with EINTR, if it
- * is in one. By libc's SIGCANCEL, whose purpose that is.
+ * gr_sig_look - in a nudge (nudge.h), with the interrupted context: run handlers that are due for
+ * the green that runs, and those that another one should run and has not come to run.
  */
-void gr_sig_cut_off(int tid);
+void gr_sig_look(void *ucontext);
 
-/*
- * gr_sig_cancel_signal - libc's SIGCANCEL, with a handler of ours in front of libc's own. It ends
- * system calls (EINTR), and calls gr_sig_on_tick() with the interrupted context when a timer has
- * sent it. It blocks no signal, so that a handler may switch to another green.
- */
-int gr_sig_cancel_signal(void);
-extern void (*gr_sig_on_tick)(void *uc) __attribute__((visibility("hidden")));
+/* gr_sig_finish - at the end of a handler of ours, during which other greens may have run, with the
+ * interrupted context. The calling green is outside the runtime. */
+void gr_sig_finish(void *ucontext);
 
 /* For the hub: hand process-directed signals to greens; is any waiting for that? */
 void gr_sig_route(struct gr_hub *h);
@@ -146,7 +144,7 @@ static inline void gr_leave(struct green *g)
         atomic_signal_fence(memory_order_seq_cst);
         g->crit--;
         if (GR_UNLIKELY(g->crit == 0 &&
-                        atomic_load_explicit(&g->sig_pending, memory_order_relaxed))) {
+                        atomic_load_explicit(&g->pending.set, memory_order_relaxed))) {
             gr_sig_leave_slow(g);
         }
     }

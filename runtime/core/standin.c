@@ -9,6 +9,7 @@
 
 #include "runtime/base/rawsys.h"
 #include "runtime/core/hub.h"
+#include "runtime/core/nudge.h"
 #include "runtime/core/signal.h"
 #include "runtime/core/tls.h"
 
@@ -172,7 +173,7 @@ static void cut_off(struct gr_hub *h, struct gr_errand *e)
     do {
         int tid = atomic_load(&e->by->tid);
         if (tid) {
-            gr_sig_cut_off(tid);
+            gr_nudge(tid);
         }
         again = again < LAST_AGAIN_NS ? again * 2 : again;
     } while (gr_park(&e->waiter, gr_deadline_in(again), GR_HOLD, GR_WHY_WORKER));

@@ -11,6 +11,7 @@
 #include "runtime/base/rawsys.h"
 #include "runtime/core/hub.h"
 #include "runtime/core/lot.h"
+#include "runtime/core/nudge.h"
 #include "runtime/core/signal.h"
 #include "runtime/core/standin.h"
 #include "runtime/core/tid.h"
@@ -261,5 +262,6 @@ void gr_runtime_fork_child(void)
     gr_fd_fork_child();
     gr_lot_fork_child();
     gr_sig_fork_child();
+    gr_nudge_fork_child(h);
     g->crit--;
 }

@@ -73,22 +73,17 @@ void gr_child_fork_child(void)
 /* A pidfd on a number that is out of the program's way, or -errno. */
 static int open_pidfd(pid_t pid)
 {
-    long fd = GR_SYS(SYS_pidfd_open, pid, 0);
+    int fd = gr_fd_out_of_the_way((int)GR_SYS(SYS_pidfd_open, pid, 0));
     if (fd < 0) {
-        return (int)fd;
+        return fd;
     }
-    long high = GR_SYS(SYS_fcntl, fd, F_DUPFD_CLOEXEC, GR_PRIVATE_FD);
-    if (high >= 0) {
-        (void)GR_SYS(SYS_close, fd);
-        fd = high;
-    }
-    struct gr_fd *f = gr_fd_get((int)fd);
+    struct gr_fd *f = gr_fd_get(fd);
     if (!f) {
         (void)GR_SYS(SYS_close, fd);
         return -ENOMEM;
     }
     gr_fd_forget(f); /* nothing that is remembered of the number is true of this file */
-    return (int)fd;
+    return fd;
 }
 
 static void close_pidfd(int fd)

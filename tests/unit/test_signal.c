@@ -180,17 +180,19 @@ Test(signal, handler_with_restart_asks_for_the_wait_to_go_on)
     cr_assert_eq(n_ran, 1);
 }
 
-Test(signal, one_handler_without_restart_among_others_interrupts)
+Test(signal, of_several_the_lowest_decides_whether_a_wait_is_restarted)
 {
-    handle(SIGUSR1, SA_RESTART);
-    handle(SIGUSR2, 0);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 4; i++) {
+        handle(SIGUSR1, i & 1 ? SA_RESTART : 0);
+        handle(SIGUSR2, i & 1 ? 0 : SA_RESTART);
         struct green *g = parked(wait_interruptibly, 0);
-        direct(g, i ? SIGUSR1 : SIGUSR2);
-        direct(g, i ? SIGUSR2 : SIGUSR1);
-        cr_assert_eq((intptr_t)join(g), -EINTR);
+        direct(g, i & 2 ? SIGUSR1 : SIGUSR2);
+        direct(g, i & 2 ? SIGUSR2 : SIGUSR1);
+        cr_assert_eq((intptr_t)join(g), i & 1 ? -GR_ERESTART : -EINTR);
+        cr_assert_eq(ran_sig[2 * i], SIGUSR2, "it interrupts the other handler");
+        cr_assert_eq(ran_sig[2 * i + 1], SIGUSR1);
     }
-    cr_assert_eq(n_ran, 4);
+    cr_assert_eq(n_ran, 8);
 }
 
 Test(signal, wait_that_cannot_be_interrupted_goes_on_after_the_handler)

@@ -1,4 +1,5 @@
 /* Kernel threads that block in a green's place. */
+#include "runtime/core/nudge.h"
 #include "runtime/core/standin.h"
 
 #include "runtime/base/rawsys.h"
@@ -303,7 +304,7 @@ Test(standin, a_stray_signal_does_not_end_the_call)
     struct green *g = spawn(reader, &r);
     for (int i = 0; i < 20; i++) {
         nap(1);
-        gr_sig_cut_off((int)s.tid);
+        gr_nudge((int)s.tid);
     }
     cr_assert_eq(write(p[1], "x", 1), 1);
     join(g);

@@ -1,0 +1,95 @@
+/* Nudges, now or by a timer of the kernel's. */
+#include "runtime/core/nudge.h"
+
+#include "runtime/base/clock.h"
+#include "runtime/base/rawsys.h"
+#include "runtime/core/signal.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SIG_CANCEL 32
+#define LATER_NS   (10 * 1000 * 1000LL)
+
+/* libc's own handler of the signal, if it has one by now. For a thread that it did not cancel it
+ * does nothing. */
+static void (*libc_handler)(int, siginfo_t *, void *);
+
+void (*gr_nudge_tick)(void *uc);
+
+static void on_carrier(struct gr_hub *h, const siginfo_t *info, void *uc)
+{
+    struct green *g = gr_self;
+    h->nudges++;
+    if (info->si_code == SI_TIMER && info->si_timerid == h->nudge_timer) {
+        atomic_store(&h->nudging, false);
+    }
+    gr_sig_look(uc);
+    if (g && g->crit == 0) {
+        if (info->si_code == SI_TIMER && gr_nudge_tick) {
+            gr_nudge_tick(uc);
+        }
+        gr_sig_finish(uc);
+    }
+}
+
+static void on_nudge(int sig, siginfo_t *info, void *uc)
+{
+    struct gr_hub *h = gr_hub_here();
+    if (libc_handler) {
+        libc_handler(sig, info, uc);
+    }
+    if (h) {
+        on_carrier(h, info, uc);
+    }
+}
+
+/* Not with the start: libc would not set its own, which it has for its helper threads. */
+int gr_nudge_signal(void)
+{
+    struct gr_kernel_action now = {0};
+    struct gr_kernel_action ours = gr_kernel_handler(on_nudge);
+    ours.mask = 0;
+    ours.flags |= SA_NODEFER;
+    (void)GR_SYS(SYS_rt_sigaction, SIG_CANCEL, NULL, &now, GR_SIG_SET_BYTES);
+    if (now.handler != ours.handler) { /* not yet, or libc has set its own, with SA_RESTART */
+        libc_handler = now.handler > (uintptr_t)SIG_IGN ? (void *)now.handler : NULL;
+        (void)GR_SYS(SYS_rt_sigaction, SIG_CANCEL, &ours, NULL, GR_SIG_SET_BYTES);
+    }
+    return SIG_CANCEL;
+}
+
+void gr_nudge(int tid)
+{
+    (void)GR_SYS(SYS_tgkill, getpid(), tid, gr_nudge_signal());
+}
+
+static bool have_timer(struct gr_hub *h)
+{
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = gr_nudge_signal()};
+    event._sigev_un._tid = h->tid;
+    if (!h->has_nudge_timer) {
+        h->has_nudge_timer =
+            GR_SYS(SYS_timer_create, CLOCK_MONOTONIC, &event, &h->nudge_timer) == 0;
+    }
+    return h->has_nudge_timer;
+}
+
+void gr_nudge_later(struct gr_hub *h)
+{
+    struct itimerspec once = {.it_value = gr_ns_timespec(LATER_NS)};
+    if (atomic_exchange(&h->nudging, true)) {
+        return;
+    }
+    if (!have_timer(h) || GR_SYS(SYS_timer_settime, h->nudge_timer, 0, &once, NULL)) {
+        atomic_store(&h->nudging, false);
+    }
+}
+
+void gr_nudge_fork_child(struct gr_hub *h)
+{
+    h->has_nudge_timer = false;
+    atomic_store(&h->nudging, false);
+}
