@@ -172,11 +172,12 @@ GR_SHIM int pthread_once(pthread_once_t *control, void (*init)(void))
  */
 GR_SHIM int sched_yield(void)
 {
-    if (!gr_on_green()) {
+    const struct green *g = gr_on_green();
+    if (!g) {
         return real.sched_yield();
     }
     GR_COUNT(sched_yield);
     gr_yield();
-    gr_look_for_async_cancel();
+    gr_look_for_async_cancel(g);
     return 0;
 }

@@ -16,7 +16,7 @@ void gr_sync_turn(void)
     gr_sync_ops = 0;
     if (g) {
         gr_yield();
-        gr_look_for_async_cancel();
+        gr_look_for_async_cancel(g);
     }
 }
 

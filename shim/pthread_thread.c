@@ -133,14 +133,9 @@ GR_SHIM int pthread_create(pthread_t *out, const pthread_attr_t *attr, void *(*f
 
 /* --- end --- */
 
-static struct green *green_of(pthread_t t)
-{
-    return gr_active ? gr_green_of(t) : NULL;
-}
-
 GR_SHIM int pthread_join(pthread_t t, void **value)
 {
-    struct green *g = green_of(t);
+    struct green *g = gr_thread_green(t);
     if (!g) {
         return real.pthread_join(t, value);
     }
@@ -149,7 +144,7 @@ GR_SHIM int pthread_join(pthread_t t, void **value)
 
 GR_SHIM int pthread_tryjoin_np(pthread_t t, void **value)
 {
-    struct green *g = green_of(t);
+    struct green *g = gr_thread_green(t);
     if (!g) {
         return real.pthread_tryjoin_np(t, value);
     }
@@ -169,14 +164,14 @@ static int join_until(struct green *g, void **value, clockid_t clock, const stru
 
 GR_SHIM int pthread_timedjoin_np(pthread_t t, void **value, const struct timespec *abs)
 {
-    struct green *g = green_of(t);
+    struct green *g = gr_thread_green(t);
     return g ? join_until(g, value, CLOCK_REALTIME, abs) : real.pthread_timedjoin_np(t, value, abs);
 }
 
 GR_SHIM int pthread_clockjoin_np(pthread_t t, void **value, clockid_t clock,
                                  const struct timespec *abs)
 {
-    struct green *g = green_of(t);
+    struct green *g = gr_thread_green(t);
     if (!g) {
         return real.pthread_clockjoin_np(t, value, clock, abs);
     }
@@ -188,7 +183,7 @@ GR_SHIM int pthread_clockjoin_np(pthread_t t, void **value, clockid_t clock,
 
 GR_SHIM int pthread_detach(pthread_t t)
 {
-    struct green *g = green_of(t);
+    struct green *g = gr_thread_green(t);
     return g ? gr_ret_pos(gr_green_detach(g)) : real.pthread_detach(t);
 }
 
@@ -242,7 +237,7 @@ GR_SHIM int __libc_start_main(int (*main)(int, char **, char **), int argc, char
 GR_SHIM int pthread_getattr_np(pthread_t t, pthread_attr_t *attr)
 {
     int rc = real.pthread_getattr_np(t, attr);
-    struct green *g = green_of(t);
+    struct green *g = gr_thread_green(t);
     if (rc == 0 && g && !g->is_main && g->join == GR_DETACHED) {
         rc = pthread_attr_setdetachstate(attr, PTHREAD_CREATE_DETACHED);
     }
@@ -253,7 +248,7 @@ GR_SHIM int pthread_getattr_np(pthread_t t, pthread_attr_t *attr)
 
 GR_SHIM int pthread_setname_np(pthread_t t, const char *name)
 {
-    struct green *g = green_of(t);
+    struct green *g = gr_thread_green(t);
     if (!g || g->is_main) {
         return real.pthread_setname_np(t, name);
     }
@@ -272,7 +267,7 @@ static const char *inherited_name(char buf[16])
 
 GR_SHIM int pthread_getname_np(pthread_t t, char *buf, size_t n)
 {
-    struct green *g = green_of(t);
+    struct green *g = gr_thread_green(t);
     if (!g || g->is_main) {
         return real.pthread_getname_np(t, buf, n);
     }
@@ -325,13 +320,13 @@ static int send_signal(struct green *g, int sig, const siginfo_t *info)
 
 GR_SHIM int pthread_kill(pthread_t t, int sig)
 {
-    struct green *g = green_of(t);
+    struct green *g = gr_thread_green(t);
     return g ? send_signal(g, sig, NULL) : real.pthread_kill(t, sig);
 }
 
 GR_SHIM int pthread_sigqueue(pthread_t t, int sig, const union sigval val)
 {
-    struct green *g = green_of(t);
+    struct green *g = gr_thread_green(t);
     if (!g) {
         return real.pthread_sigqueue(t, sig, val);
     }
@@ -355,7 +350,7 @@ void gr_cancel_act(void)
 
 GR_SHIM int pthread_cancel(pthread_t t)
 {
-    struct green *g = green_of(t);
+    struct green *g = gr_thread_green(t);
     if (!g) {
         return real.pthread_cancel(t);
     }

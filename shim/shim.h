@@ -28,6 +28,12 @@ static inline struct green *gr_on_green(void)
     return g && GR_LIKELY(g->crit == 0) ? g : NULL;
 }
 
+/* gr_thread_green - the green that is the thread @t; NULL: a kernel thread. */
+static inline struct green *gr_thread_green(pthread_t t)
+{
+    return gr_active ? gr_green_of(t) : NULL;
+}
+
 /* gr_resolver_start - before the first green is made: each shall have a resolver state of its own.
  */
 void gr_resolver_start(void);
@@ -58,11 +64,11 @@ static inline void gr_look_for_cancel(void)
     }
 }
 
-/* The same in a call that is no cancellation point, but where others could run. */
-static inline void gr_look_for_async_cancel(void)
+/* The same for the caller @g, in a call that is no cancellation point, but where others could run.
+ */
+static inline void gr_look_for_async_cancel(const struct green *g)
 {
-    struct green *g = gr_on_green();
-    if (g && GR_UNLIKELY(g->cancel_async)) {
+    if (GR_UNLIKELY(g->cancel_async)) {
         gr_look_for_cancel();
     }
 }

@@ -14,8 +14,11 @@
 static int check(clockid_t clock, const struct timespec *request)
 {
     struct timespec past = {0};
+    const struct green *g = gr_clock_green(clock);
     int rc = 0;
-    if (clock != CLOCK_MONOTONIC && clock != CLOCK_REALTIME) {
+    if (g) {
+        rc = g == gr_self ? -EINVAL : 0;
+    } else if (clock != CLOCK_MONOTONIC && clock != CLOCK_REALTIME) {
         rc = (int)GR_SYS(SYS_clock_nanosleep, clock, TIMER_ABSTIME, &past, NULL);
     }
     return rc ? rc : request->tv_sec < 0 || !gr_timespec_ok(request) ? -EINVAL : 0;

@@ -12,4 +12,9 @@
 int gr_clock_sleep(clockid_t clock, int flags, const struct timespec *request,
                    struct timespec *left);
 
+/* gr_clock_green - the green whose processor time @clock is; NULL: another clock, or the caller is
+ * no green. */
+struct green;
+struct green *gr_clock_green(clockid_t clock);
+
 #endif

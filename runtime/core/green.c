@@ -262,6 +262,7 @@ int gr_green_new(const struct gr_green_attr *attr, void *(*fn)(void *), void *ar
     g->joiner = NULL;
     g->joining = NULL;
     g->sig_mask = attr->has_mask ? attr->mask : gr_self ? gr_self->sig_mask : 0;
+    g->cpu = (struct gr_cpu){0};
     g->sig_altstack = (stack_t){.ss_flags = SS_DISABLE};
     g->cancel_disabled = false;
     g->cancel_async = false;

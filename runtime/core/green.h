@@ -3,6 +3,7 @@
 #define GR_CORE_GREEN_H
 
 #include "runtime/arch/arch.h"
+#include "runtime/core/cputime.h"
 #include "runtime/core/park.h"
 #include "runtime/core/sigqueue.h"
 #include "runtime/core/stack.h"
@@ -68,6 +69,7 @@ struct green {
     struct gr_stack stack;
     bool user_stack; /* stack supplied by the program */
 
+    struct gr_cpu cpu;
     uint64_t sig_ran; /* handlers run so far */
     stack_t sig_altstack;
     char name[16]; /* pthread_setname_np */

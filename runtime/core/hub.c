@@ -80,6 +80,9 @@ static inline const struct gr_ctx *hand_over(struct gr_hub *h, struct green *fro
     }
     h->switches++;
     from->budget = BUDGET;
+    if (GR_UNLIKELY(h->cpu.measures)) {
+        gr_cpu_measure(h, from);
+    }
     carry_malloc_words(from->ctx.tp, to->tp);
     return to;
 }

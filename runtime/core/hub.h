@@ -51,6 +51,7 @@ struct gr_hub {
     int nudge_timer;
     bool no_native; /* foreign threads may wake greens at any time: never block natively */
     uint64_t switches;
+    struct gr_cpu_hub cpu;
     uint64_t parks[GR_WHY_N];
     uint64_t native_calls; /* waits left to the kernel because nothing else could run */
     uint64_t created;

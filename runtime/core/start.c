@@ -209,6 +209,7 @@ int gr_runtime_start(const char **why)
     h->created = 1; /* the trial does not count */
     h->n_peak = 1;
     h->switches = 0;
+    gr_cpu_start(h);
     memset(h->parks, 0, sizeof(h->parks));
     gr_sig_start();
     if (&__libc_single_threaded && __libc_single_threaded) {
@@ -258,6 +259,7 @@ void gr_runtime_fork_child(void)
     g->tid = h->tid;
     atomic_store(&g->remote_queued, false);
     gr_tid_fork_child();
+    gr_cpu_fork_child(h);
     gr_tls_fork_child();
     gr_fd_fork_child();
     gr_lot_fork_child();
