@@ -10,6 +10,7 @@
 #include "runtime/svc/child.h"
 #include "shim/body.h"
 #include "shim/fdtable.h"
+#include "shim/sched.h"
 #include "shim/shim.h"
 
 #include <fcntl.h>
@@ -51,6 +52,7 @@ void gr_fork_parent(void)
 void gr_fork_child(void)
 {
     gr_child_fork_child();
+    gr_sched_fork_child();
     gr_runtime_fork_child(); /* sets the mask to the green's own */
 }
 

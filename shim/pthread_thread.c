@@ -6,9 +6,11 @@
 #include "shim/body.h"
 #include "shim/maker.h"
 #include "shim/pthread_shared.h"
+#include "shim/sched.h"
 #include "shim/shim.h"
 
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 
@@ -21,6 +23,8 @@ static void thread_ends(struct green *g)
     gr_cancel_set_async(g, false);
     gr_keys_end(g);
     gr_resolver_end();
+    free(g->sched);
+    g->sched = NULL;
 }
 
 /*
@@ -119,12 +123,19 @@ GR_SHIM int pthread_create(pthread_t *out, const pthread_attr_t *attr, void *(*f
     }
     GR_COUNT(pthread_create);
     struct gr_green_attr a;
+    struct gr_sched *sched;
     struct green *g;
     read_attr(gr_hub_here(), attr, &a);
-    int rc = gr_green_new(&a, fn, arg, &g);
+    int rc = gr_sched_for_new(attr, &sched);
     if (rc) {
         return -rc;
     }
+    rc = gr_green_new(&a, fn, arg, &g);
+    if (rc) {
+        free(sched);
+        return -rc;
+    }
+    g->sched = sched;
     gr_watchdog_start();
     *out = gr_green_thread(g); /* before it runs: it may look at it */
     gr_green_start(g);

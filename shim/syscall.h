@@ -37,4 +37,7 @@ bool gr_call_io(const struct gr_call *s, long *ret);
 /* gr_call_thread_id - the same if it takes or gives the id of a thread. */
 bool gr_call_thread_id(const struct gr_call *s, long *ret);
 
+/* gr_call_sched - the same if it is about the scheduling of a thread. */
+bool gr_call_sched(const struct gr_call *s, long *ret);
+
 #endif

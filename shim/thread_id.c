@@ -102,24 +102,9 @@ static long *id_argument(struct gr_call *s)
     case SYS_prlimit64:
     case SYS_process_vm_readv:
     case SYS_process_vm_writev:
-    case SYS_sched_setattr:
-    case SYS_sched_getattr:
-    case SYS_sched_setaffinity:
-    case SYS_sched_getaffinity:
-    case SYS_sched_setscheduler:
-    case SYS_sched_getscheduler:
-    case SYS_sched_setparam:
-    case SYS_sched_getparam:
-    case SYS_sched_rr_get_interval:
         return &s->a;
     case SYS_perf_event_open:
         return &s->b;
-    case SYS_getpriority:
-    case SYS_setpriority:
-        return s->a == PRIO_PROCESS ? &s->b : NULL;
-    case SYS_ioprio_get:
-    case SYS_ioprio_set:
-        return s->a == 1 /* IOPRIO_WHO_PROCESS */ ? &s->b : NULL;
     default:
         return NULL;
     }

@@ -70,6 +70,7 @@ struct green {
     bool user_stack; /* stack supplied by the program */
 
     struct gr_cpu cpu;
+    struct gr_sched *sched; /* the shim's: scheduling attributes of its own, or NULL */
     uint64_t sig_ran; /* handlers run so far */
     stack_t sig_altstack;
     char name[16]; /* pthread_setname_np */
