@@ -52,6 +52,8 @@ struct green {
     bool cancel_disabled;
     bool cancel_async;
     bool exiting; /* past pthread_exit() or a cancellation: requests have no effect */
+    bool own_malloc;   /* its malloc words are its own for now: it was interrupted inside malloc */
+    unsigned handlers; /* handlers in progress that interrupted it anywhere */
 
     _Atomic(struct green *) remote_next; /* hub's list of wakes from elsewhere */
     _Atomic bool remote_queued;

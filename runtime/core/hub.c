@@ -25,14 +25,102 @@ GR_TLS struct green *gr_self;
 
 GR_TLS struct gr_hub *gr_hub_self;
 
-/* Words of malloc's belong to the carrier: hand them on. */
-static inline void carry_malloc_words(const char *from, char *to)
+/* --- malloc's words, which belong to the carrier --- */
+
+static inline uintptr_t *malloc_word(void *tp, int i)
+{
+    return (uintptr_t *)((char *)tp + gr_tls_malloc_words[i]);
+}
+
+static struct gr_malloc_words get_words(void *tp)
+{
+    struct gr_malloc_words w = {0};
+    for (int i = 0; i < gr_tls_n_malloc_words; i++) {
+        w.word[i] = *malloc_word(tp, i);
+    }
+    return w;
+}
+
+static void put_words(void *tp, const struct gr_malloc_words *w)
 {
     for (int i = 0; i < gr_tls_n_malloc_words; i++) {
-        ptrdiff_t off = gr_tls_malloc_words[i];
-        *(uintptr_t *)(to + off) = *(const uintptr_t *)(from + off);
+        *malloc_word(tp, i) = w->word[i];
     }
 }
+
+/* Words that malloc has used, or those of a new thread. More than fit are lost, with the few small
+ * blocks that malloc keeps behind them. */
+static struct gr_malloc_words take_spare(struct gr_hub *h)
+{
+    return h->n_spares ? h->spares[--h->n_spares] : (struct gr_malloc_words){0};
+}
+
+static void keep_spare(struct gr_hub *h, const struct gr_malloc_words *w)
+{
+    if (h->n_spares < GR_N_SPARES && w->word[0]) {
+        h->spares[h->n_spares++] = *w;
+    }
+}
+
+/*
+ * A handler of the program may have interrupted @from in the middle of malloc, and wait. What the
+ * words lead to is half changed then, so they stay with @from until the handler returns.
+ */
+static GR_COLD void carry_apart(struct gr_hub *h, struct green *from, void *from_tp,
+                                const struct green *to, void *to_tp)
+{
+    struct gr_malloc_words w = from && from->own_malloc ? h->malloc_words : get_words(from_tp);
+    if (from && from->handlers && !from->own_malloc) {
+        from->own_malloc = true;
+        w = take_spare(h);
+    }
+    if (to && to->own_malloc) {
+        h->malloc_words = w;
+    } else {
+        put_words(to_tp, &w);
+    }
+}
+
+/* @from hands the carrier over to @to; NULL is the hub. */
+static inline void carry_malloc_words(struct gr_hub *h, struct green *from, const struct green *to)
+{
+    void *from_tp = from ? from->ctx.tp : h->ctx.tp;
+    void *to_tp = to ? to->ctx.tp : h->ctx.tp;
+    if (GR_UNLIKELY((from && from->handlers) || (to && to->own_malloc))) {
+        carry_apart(h, from, from_tp, to, to_tp);
+        return;
+    }
+    for (int i = 0; i < gr_tls_n_malloc_words; i++) {
+        *malloc_word(to_tp, i) = *malloc_word(from_tp, i);
+    }
+}
+
+void gr_hub_resume(struct green *g)
+{
+    if (--g->handlers || !g->own_malloc) {
+        return;
+    }
+    g->crit++;
+    atomic_signal_fence(memory_order_seq_cst);
+    keep_spare(g->hub, &g->hub->malloc_words);
+    g->own_malloc = false; /* its words are the carrier's again */
+    atomic_signal_fence(memory_order_seq_cst);
+    g->crit--;
+}
+
+/* @g ends, perhaps after a jump out of a handler. */
+static void settle_malloc_words(struct green *g)
+{
+    g->handlers = 0;
+    if (g->own_malloc) {
+        struct gr_malloc_words own = get_words(g->ctx.tp);
+        keep_spare(g->hub, &own);
+        put_words(g->ctx.tp, &g->hub->malloc_words);
+        g->own_malloc = false;
+    }
+}
+
+/* --- switching --- */
 
 /*
  * The greens of a generation have mostly gone cold since they last ran. While one runs, the control
@@ -83,7 +171,7 @@ static inline const struct gr_ctx *hand_over(struct gr_hub *h, struct green *fro
     if (GR_UNLIKELY(h->cpu.measures)) {
         gr_cpu_measure(h, from);
     }
-    carry_malloc_words(from->ctx.tp, to->tp);
+    carry_malloc_words(h, from, g);
     return to;
 }
 
@@ -98,6 +186,7 @@ GR_HOT void gr_hub_switch(struct green *from)
 
 const struct gr_ctx *gr_hub_leave(struct green *from)
 {
+    settle_malloc_words(from);
     return hand_over(from->hub, from, next_green(from->hub));
 }
 
@@ -260,7 +349,7 @@ static const struct gr_ctx *hub_main(void *arg)
         h->since_poll = 0;
         g = next_green(h);
     } while (!g);
-    carry_malloc_words(h->ctx.tp, g->ctx.tp);
+    carry_malloc_words(h, NULL, g);
     return &g->ctx;
 }
 
@@ -274,9 +363,9 @@ void gr_hub_foreign(void)
     }
 }
 
-GR_NOINLINE void gr_hub_borrow(const struct green *from, const struct green *to)
+GR_NOINLINE void gr_hub_borrow(struct green *from, struct green *to)
 {
-    carry_malloc_words(from->ctx.tp, to->ctx.tp);
+    carry_malloc_words(from->hub, from, to);
     gr_arch_set_tp(to->ctx.tp);
 }
 

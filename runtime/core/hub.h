@@ -9,9 +9,16 @@
 #include "runtime/base/heap.h"
 #include "runtime/core/fdwait.h"
 #include "runtime/core/green.h"
+#include "runtime/core/tls.h"
 #include "runtime/loop/loop.h"
 
 #define GR_N_CACHES 16
+#define GR_N_SPARES 64
+
+/* What the words of malloc's that belong to the carrier hold. */
+struct gr_malloc_words {
+    uintptr_t word[GR_N_MALLOC_WORDS];
+};
 
 struct gr_hub {
     struct gr_ctx ctx;         /* the hub's own stack and TLS */
@@ -42,6 +49,9 @@ struct gr_hub {
     unsigned n_cached;
     unsigned deep_sample; /* counts ended greens; and how many more are looked at each */
     unsigned deep_watch;
+    struct gr_malloc_words malloc_words; /* the carrier's, while a green runs that has its own */
+    struct gr_malloc_words spares[GR_N_SPARES]; /* of greens that have none of their own any more */
+    unsigned n_spares;
     int tid;          /* kernel thread id of the carrier */
     stack_t sigstack; /* the carrier's, for handlers of SIGSEGV and SIGBUS */
     struct gr_stack stack;
@@ -97,9 +107,21 @@ void gr_offload(void (*fn)(void *), void *arg);
  * outside its loop. */
 void gr_hub_foreign(void);
 
+/*
+ * gr_hub_interrupt - a handler of the program begins that interrupted @g anywhere, perhaps inside
+ * malloc; gr_hub_resume - it has returned. If @g gives up the CPU in between, malloc's state stays
+ * with it, and the others go on with another. On @g.
+ */
+static inline void gr_hub_interrupt(struct green *g)
+{
+    g->handlers++;
+}
+
+void gr_hub_resume(struct green *g);
+
 /* gr_hub_borrow - go on under the thread pointer of @to, as if it were running; call again the
  * other way round to return. */
-void gr_hub_borrow(const struct green *from, const struct green *to);
+void gr_hub_borrow(struct green *from, struct green *to);
 
 /* gr_hub_give_way - let all others run once, and the hub have its turn. */
 void gr_hub_give_way(void);

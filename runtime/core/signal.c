@@ -358,7 +358,9 @@ static void on_fault_here(int sig, siginfo_t *info, void *uc)
     struct gr_signal s = {.sig = sig, .info = *info};
     int saved = errno;
     (void)gr_mask_is_kernel(ALL_BLOCKED);
+    gr_hub_interrupt(gr_self);
     (void)act(gr_self, &s, uc);
+    gr_hub_resume(gr_self);
     gr_sig_finish(uc);
     errno = saved;
 }
@@ -412,8 +414,10 @@ static void on_carrier(struct gr_hub *h, struct green *g, struct gr_signal *s, u
     }
     uint64_t kernel_mask = gr_mask_is_kernel(ALL_BLOCKED);
     if (to == g && may_run(g, s->sig)) {
+        gr_hub_interrupt(g);
         (void)act(g, s, uc);
         (void)gr_sig_check(); /* what its mask has held back */
+        gr_hub_resume(g);
         gr_sig_finish(uc);
         return;
     }
@@ -471,8 +475,10 @@ void gr_sig_look(void *context)
         return;
     }
     int saved = errno;
+    gr_hub_interrupt(g);
     (void)gr_sig_check();
     run_overdue(g, context);
+    gr_hub_resume(g);
     errno = saved;
 }
 

@@ -76,7 +76,7 @@ static struct {
     alignas(16) unsigned char snapshot[SNAPSHOT_MAX];
 } T;
 
-ptrdiff_t gr_tls_malloc_words[2];
+ptrdiff_t gr_tls_malloc_words[GR_N_MALLOC_WORDS];
 int gr_tls_n_malloc_words;
 ptrdiff_t gr_tls_self_off;
 ptrdiff_t gr_tls_resolver;

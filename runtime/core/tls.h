@@ -73,7 +73,8 @@ void *gr_tls_of_pthread(uintptr_t t);
 
 /* Words of malloc's that belong to the carrier: copied from the block switched out to the one
  * switched in. */
-extern ptrdiff_t gr_tls_malloc_words[2] __attribute__((visibility("hidden")));
+#define GR_N_MALLOC_WORDS 2
+extern ptrdiff_t gr_tls_malloc_words[GR_N_MALLOC_WORDS] __attribute__((visibility("hidden")));
 extern int gr_tls_n_malloc_words __attribute__((visibility("hidden")));
 int gr_tls_probe_malloc(void *tp); /* on a fresh block that is current: find those words */
 
