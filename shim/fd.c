@@ -4,6 +4,7 @@
 #include "shim/io.h"
 #include "shim/kernel_wait.h"
 #include "shim/process.h"
+#include "shim/termios.h"
 #include "shim/thread_id.h"
 
 #include <fcntl.h>
@@ -206,13 +207,23 @@ GR_SHIM int fcntl(int fd, int cmd, ...)
     }
 }
 
+/*
+ * ioctl - <sys/ioctl.h>; ioctl(2)
+ * Class:    TRACK: FIONBIO sets O_NONBLOCK. Of the requests that wait, those that drain a
+ * terminal are YIELD. Not a cancellation point.
+ */
 GR_SHIM int ioctl(int fd, unsigned long request, ...)
 {
     va_list ap;
     va_start(ap, request);
     void *arg = va_arg(ap, void *);
     va_end(ap);
-    if (!gr_on_green() || request != FIONBIO || !arg) {
+    struct green *g = gr_on_green();
+    if (g && gr_ioctl_drains(request)) {
+        GR_COUNT(ioctl);
+        return (int)gr_ret(gr_ioctl_drain(fd, request, arg));
+    }
+    if (!g || request != FIONBIO || !arg) {
         return real.ioctl(fd, request, arg);
     }
     struct gr_fd *f = gr_fd_peek(fd);
