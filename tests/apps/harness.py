@@ -35,20 +35,14 @@ def say(text):
 
 # ---------------------------------------------------------------------------- kernel threads
 
-def tasks(pid):
-    try:
-        return len(os.listdir('/proc/%d/task' % pid))
-    except OSError:
-        return 0
-
-
 class Monitor(threading.Thread):
     """Samples the number of kernel threads of each process below some roots."""
 
-    def __init__(self):
+    def __init__(self, launcher):
         super().__init__(daemon=True)
+        self.launcher = launcher
         self.roots = []
-        self.worst = {}
+        self.worst = {}         # these are by number and start of a process
         self.names = {}
         self.turns = {}
         self.bare = {}
@@ -57,29 +51,36 @@ class Monitor(threading.Thread):
         lib.start(self)
 
     def run(self):
-        turn, pids = 0, []
+        turn, known = 0, {}
         while not self.stop.wait(0.01):
             if turn % 5 == 0:
                 pids = [p for root in list(self.roots) for p in processes.tree(root)]
+                known = {pid: processes.threads(pid)[0] for pid in pids}
             turn += 1
-            for pid in pids:
-                self.turns[pid] = self.turns.get(pid, 0) + 1
-                if self.turns[pid] % 10 == 0:
-                    self.look(pid)
-                count = tasks(pid)
-                if count > self.worst.get(pid, 0):
-                    self.worst[pid] = count
-                    self.names[pid] = processes.command(pid) or self.names.get(pid, '')
+            for pid, start in known.items():
+                now, count = processes.threads(pid)
+                if now and now == start:
+                    self.sample((pid, start), count)
 
-    def look(self, pid):
+    def sample(self, key, count):
+        self.turns[key] = self.turns.get(key, 0) + 1
+        if self.turns[key] % 10 == 0:
+            self.look(key)
+        if count > self.worst.get(key, 0):
+            self.worst[key] = count
+            self.names[key] = processes.command(key[0]) or self.names.get(key, '')
+
+    def look(self, key):
         """Twice without the library under one name: not just between exec and its loader."""
+        pid = key[0]
         name = processes.command(pid)
-        if not name or processes.preloaded(pid) is not False:
-            self.bare.pop(pid, None)
-        elif self.bare.get(pid) == name:
+        if (not name or processes.preloaded(pid) is not False
+                or processes.runs(pid, self.launcher)):
+            self.bare.pop(key, None)
+        elif self.bare.get(key) == name:
             self.uncovered.add(name)
         else:
-            self.bare[pid] = name
+            self.bare[key] = name
 
     def finish(self):
         self.stop.set()
@@ -89,8 +90,8 @@ class Monitor(threading.Thread):
         """(most kernel threads in one process, its command line)."""
         if not self.worst:
             return 0, ''
-        pid = max(self.worst, key=self.worst.get)
-        return self.worst[pid], self.names.get(pid, '')
+        key = max(self.worst, key=self.worst.get)
+        return self.worst[key], self.names.get(key, '')
 
 
 # ---------------------------------------------------------------------------- one run
@@ -113,7 +114,8 @@ class Run:
         self.build = build
         self.dir = tempfile.mkdtemp(prefix='greenshim-apps-')
         os.chmod(self.dir, 0o755)
-        self.monitor = Monitor()
+        self.greenrun = os.path.join(build, 'greenrun')
+        self.monitor = Monitor(self.greenrun)
         self.procs = []
         self.errors = []        # files that hold stderr of the programs under test
         self.hung = None
@@ -135,7 +137,7 @@ class Run:
         env['LC_ALL'] = 'C'
         env['HOME'] = self.dir
         if mode == 'green':
-            argv = [os.path.join(self.build, 'greenrun'), '--'] + list(argv)
+            argv = [self.greenrun, '--'] + list(argv)
         elif mode == 'off':
             env['LD_PRELOAD'] = os.path.join(self.build, 'libgreenshim.so')
             env['GREENSHIM'] = 'off'

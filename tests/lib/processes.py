@@ -59,6 +59,21 @@ def marked(assignment):
     return sorted(found)
 
 
+def threads(pid):
+    """(when the process started, its kernel threads); (None, 0) if it has ended. Numbers of
+    processes come again, with another start."""
+    fields = _stat(pid)
+    return (fields[19], int(fields[17])) if fields else (None, 0)
+
+
+def runs(pid, path):
+    """Is this the program of the process?"""
+    try:
+        return os.path.samefile(f"/proc/{pid}/exe", path)
+    except OSError:
+        return False
+
+
 def command(pid):
     """The command line of a process, cut; empty if it has ended."""
     try:
