@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Runs test suites of other projects natively and under greenshim and compares test by test.
 
-usage: run.py [SUITE...] [-k WORD] [--full] [--repeat N] [-j N] [--build DIR]
+usage: run.py [SUITE...] [-k WORD...] [--full] [--repeat N] [-j N] [--build DIR]
 
 A suite is one module NAME.py of this directory, with
   available()            None, or why the suite cannot run here; may build under build/suites/NAME
@@ -27,6 +27,7 @@ import importlib
 import os
 import signal
 import sys
+import time
 
 sys.dont_write_bytecode = True      # no __pycache__ in the source tree
 
@@ -86,9 +87,12 @@ class Suite:
         return results
 
     def compare(self, unit):
-        """Runs a unit in both modes: (number of tests, listed differences, failures)."""
+        """Runs a unit in both modes: (what was seen, failure texts by test)."""
+        began = time.monotonic()
         native = self.run(unit, "native")
+        half = time.monotonic()
         green = self.run(unit, "green")
+        took = f"{half - began:.0f} s natively, {time.monotonic() - half:.0f} s here"
         seen = {test: {result.outcome} for test, result in native.items()}
         for _ in range(1, NATIVE_RUNS):
             if not self.unexpected(seen, green):
@@ -98,7 +102,7 @@ class Suite:
         bad = self.unexpected(seen, green)
         self.met.update(seen, green)
         listed = sum(1 for test in set(seen) | set(green) if test in self.expected)
-        return len(native), listed, bad
+        return f"{len(native)} tests, {listed} listed differences, {took}", bad
 
     def unexpected(self, seen, green):
         """Failure texts by test: what differs and is not listed, what is listed and is not so."""
@@ -128,11 +132,10 @@ class Report:
         self.passed = 0
         self.failed = 0
 
-    def unit(self, suite, unit, tests, listed, bad):
+    def unit(self, suite, unit, seen, bad):
         if not bad:
             self.passed += 1
-            say(f"ok {suite}/{unit} # {tests} tests"
-                + (f", {listed} listed differences" if listed else ""))
+            say(f"ok {suite}/{unit} # {seen}")
         for test, why in bad.items():
             self.failed += 1
             first, _, rest = why.partition("\n")
@@ -150,7 +153,8 @@ def run_suite(suite, report, options):
     if why:
         report.trouble(suite.name, why)
         return
-    units = [u for u in suite.module.units(options.full) if options.k in u]
+    units = [u for u in suite.module.units(options.full)
+             if not options.k or any(word in u for word in options.k)]
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         jobs = {pool.submit(suite.compare, u): u for u in units * options.repeat}
         for job in concurrent.futures.as_completed(jobs):
@@ -165,7 +169,8 @@ def main():
     parser = argparse.ArgumentParser(description="suites of other projects under greenshim")
     known = sorted(n[:-3] for n in os.listdir(HERE) if n.endswith(".py") and n != "run.py")
     parser.add_argument("suite", nargs="*", help=f"of: {' '.join(known)}; default all")
-    parser.add_argument("-k", default="", metavar="WORD", help="units whose name contains WORD")
+    parser.add_argument("-k", default=[], metavar="WORD", action="append",
+                        help="units whose name contains WORD, or one of several")
     parser.add_argument("--full", action="store_true", help="long units too")
     parser.add_argument("--repeat", type=int, default=1, help="run everything this many times")
     parser.add_argument("-j", "--jobs", type=int, default=2)
