@@ -31,7 +31,8 @@ LONG = """
     test_multiprocessing_forkserver test_multiprocessing_spawn test_multiprocessing_main_handling
     test__xxsubinterpreters test_asynchat test_atexit test_audit test_bz2 test_cmd_line
     test_contextlib test_decimal test_docxmlrpc test_file_eintr test_fileio
-    test_functools test_gc test_hashlib test_httplib test_import test_importlib test_interpreters
+    test_functools test_gc test_hashlib test_httplib test_import test_interpreters
+    test_importlib/test_locks test_importlib/test_threaded_import
     test_ioctl test_itertools test_largefile test_mmap test_nntplib test_openpty test_pdb
     test_random test_resource test_robotparser test_runpy test_shutil test_smtpd test_support
     test_sys test_syslog test_telnetlib test_tempfile test_timeout test_tracemalloc test_urllib2
@@ -48,16 +49,16 @@ def available():
 
 
 def units(full):
-    """Of a package, as test_asyncio is one, each module is a unit."""
+    """Names of modules. Of a package, as test_asyncio is one, each module is a unit."""
     found = []
     for name in SHORT + (LONG if full else []):
         package = os.path.join(TESTS, name)
-        modules = []
         if os.path.isdir(package):
-            modules = sorted(f"test.{name}.{f[:-3]}" for f in os.listdir(package)
-                             if f.startswith("test_") and f.endswith(".py"))
-        found += modules or [name]
-    return found
+            found += sorted(f"{name}/{f[:-3]}" for f in os.listdir(package)
+                            if f.startswith("test_") and f.endswith(".py")) or [name]
+        else:
+            found.append(name)
+    return [f"test.{name}".replace("/", ".") if "/" in name else name for name in found]
 
 
 def size(path):
