@@ -1,4 +1,5 @@
 /* <pthread.h>: threads. Each is a green, once the process has started one. */
+#include "shim/pthread_thread.h"
 #include "runtime/base/config.h"
 #include "runtime/base/log.h"
 #include "runtime/core/tls.h"
@@ -98,8 +99,8 @@ static void read_attr(const struct gr_hub *h, const pthread_attr_t *attr, struct
     }
 }
 
-GR_SHIM int pthread_create(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(void *),
-                           void *arg)
+int gr_thread_create(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(void *), void *arg,
+                     const void *caller)
 {
     struct gr_hub *h = gr_hub_here();
     if (!gr_self && (h || gr_active)) {
@@ -110,7 +111,6 @@ GR_SHIM int pthread_create(pthread_t *out, const pthread_attr_t *attr, void *(*f
         }
         return real.pthread_create(out, attr, fn, arg);
     }
-    const void *caller = __builtin_return_address(0);
     if (GR_UNLIKELY(gr_body_of_libc(caller) ||
                     (gr_config.enabled && gr_maker_needs_kernel_threads(caller)))) {
         /* libc's own helpers, for asynchronous I/O and timers, and the teams of OpenMP wait in ways
@@ -140,6 +140,12 @@ GR_SHIM int pthread_create(pthread_t *out, const pthread_attr_t *attr, void *(*f
     *out = gr_green_thread(g); /* before it runs: it may look at it */
     gr_green_start(g);
     return 0;
+}
+
+GR_SHIM int pthread_create(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(void *),
+                           void *arg)
+{
+    return gr_thread_create(out, attr, fn, arg, __builtin_return_address(0));
 }
 
 /* --- end --- */

@@ -1,5 +1,6 @@
 /* <threads.h>: the same objects as those of <pthread.h>, and the same functions with other results.
  */
+#include "shim/pthread_thread.h"
 #include "shim/shim.h"
 
 #include <sched.h>
@@ -57,7 +58,7 @@ GR_SHIM int thrd_create(thrd_t *thread, thrd_start_t fn, void *arg)
         return thrd_nomem;
     }
     *s = (struct start){.fn = fn, .arg = arg};
-    int rc = pthread_create(thread, NULL, run, s);
+    int rc = gr_thread_create(thread, NULL, run, s, __builtin_return_address(0));
     if (rc) {
         free(s);
     }

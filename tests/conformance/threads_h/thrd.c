@@ -41,6 +41,35 @@ static int body(void *arg)
     return mine;
 }
 
+static void *tell(void *told)
+{
+    CHECK_EQ(mtx_lock(&mutex), thrd_success);
+    flag_set(told, 1);
+    CHECK_EQ(cnd_signal(&cond), thrd_success);
+    CHECK_EQ(mtx_unlock(&mutex), thrd_success);
+    return NULL;
+}
+
+static int tell_by_another(void *told)
+{
+    return finish(start(tell, told)) != NULL;
+}
+
+/* The first thread of all is made by thrd_create(), and makes the next by pthread_create(). */
+static void first_threads(void)
+{
+    thrd_t thread;
+    int told = 0, value;
+
+    CHECK_EQ(mtx_lock(&mutex), thrd_success);
+    CHECK_EQ(thrd_create(&thread, tell_by_another, &told), thrd_success);
+    while (!told)
+        CHECK_EQ(cnd_wait(&cond, &mutex), thrd_success);
+    CHECK_EQ(mtx_unlock(&mutex), thrd_success);
+    CHECK_EQ(thrd_join(thread, &value), thrd_success);
+    CHECK_EQ(value, 0);
+}
+
 static int hold_timed(void *arg)
 {
     CHECK_EQ(mtx_lock(&timed), thrd_success);
@@ -61,6 +90,7 @@ int test_main(void)
     CHECK_EQ(mtx_init(&recursive, mtx_plain | mtx_recursive), thrd_success);
     CHECK_EQ(cnd_init(&cond), thrd_success);
     CHECK_EQ(tss_create(&tss, on_tss), thrd_success);
+    first_threads();
     for (intptr_t i = 0; i < 10; i++)
         CHECK_EQ(thrd_create(&threads[i], body, (void *)i), thrd_success);
     settle();

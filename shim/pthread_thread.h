@@ -1,0 +1,14 @@
+/* Making threads. */
+#ifndef GR_SHIM_PTHREAD_THREAD_H
+#define GR_SHIM_PTHREAD_THREAD_H
+
+#include <pthread.h>
+
+/*
+ * gr_thread_create - pthread_create(), for the code at @caller: its object decides whether a green
+ * will do. Starts the runtime with the first green. 0 or an error number.
+ */
+int gr_thread_create(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(void *), void *arg,
+                     const void *caller);
+
+#endif
