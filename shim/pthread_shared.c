@@ -4,6 +4,8 @@
 #include "runtime/sync/rwlock.h"
 #include "shim/shim.h"
 
+#include <linux/futex.h>
+
 #define YIELDS   4       /* tries before the first sleep */
 #define SLEEP_NS 50000   /* first sleep */
 #define LIMIT_NS 1000000 /* longest */
@@ -125,12 +127,23 @@ static void drop_hold(const void *object)
 
 /* --- mutexes --- */
 
-/* Does libc ask who holds @m? */
+static bool is_robust(const pthread_mutex_t *m)
+{
+    return m->__data.__kind >= 0 && (m->__data.__kind & GR_MUTEX_ROBUST);
+}
+
+/* Does libc ask who wants to lock @m once more? */
 static bool has_owner(const pthread_mutex_t *m)
 {
     int type = m->__data.__kind & GR_MUTEX_TYPE;
     return m->__data.__kind >= 0 &&
            (type == PTHREAD_MUTEX_RECURSIVE || type == PTHREAD_MUTEX_ERRORCHECK);
+}
+
+/* Does libc ask who unlocks @m? */
+static bool is_recorded(const pthread_mutex_t *m)
+{
+    return has_owner(m) || is_robust(m);
 }
 
 /*
@@ -140,6 +153,12 @@ static bool has_owner(const pthread_mutex_t *m)
 static int owner_of(const pthread_mutex_t *m)
 {
     int owner = holder_of(m);
+    if (is_robust(m) && (__atomic_load_n(&m->__data.__lock, __ATOMIC_RELAXED) & FUTEX_OWNER_DIED)) {
+        if (owner) {
+            drop_hold(m);
+        }
+        return 0;
+    }
     if (!owner && __atomic_load_n(&m->__data.__owner, __ATOMIC_RELAXED) == gr_self->hub->tid) {
         owner = gr_self->hub->tid;
     }
@@ -148,7 +167,7 @@ static int owner_of(const pthread_mutex_t *m)
 
 int gr_shared_mutex_trylock(pthread_mutex_t *m)
 {
-    if (!has_owner(m)) {
+    if (!is_recorded(m)) {
         return real.pthread_mutex_trylock(m);
     }
     int owner = owner_of(m);
@@ -188,11 +207,11 @@ int gr_shared_mutex_lock(pthread_mutex_t *m, clockid_t clock, const struct times
 
 int gr_shared_mutex_unlock(pthread_mutex_t *m)
 {
-    if (has_owner(m)) {
+    if (is_recorded(m)) {
         if (owner_of(m) != gr_owner_self()) {
             return EPERM;
         }
-        if ((m->__data.__kind & GR_MUTEX_TYPE) == PTHREAD_MUTEX_ERRORCHECK ||
+        if ((m->__data.__kind & GR_MUTEX_TYPE) != PTHREAD_MUTEX_RECURSIVE ||
             m->__data.__count <= 1) {
             drop_hold(m); /* first: once unlocked, the object may be gone, or another's */
         }

@@ -11,7 +11,8 @@
 
 #include "runtime/sync/sync.h"
 
-#define GR_MUTEX_TYPE 0x03 /* PTHREAD_MUTEX_NORMAL, _RECURSIVE, _ERRORCHECK, _ADAPTIVE_NP */
+#define GR_MUTEX_TYPE   0x03 /* PTHREAD_MUTEX_NORMAL, _RECURSIVE, _ERRORCHECK, _ADAPTIVE_NP */
+#define GR_MUTEX_ROBUST 0x10
 #define GR_MUTEX_FOREIGN                                                                           \
     0xf0 /* robust, priority protocols, process-shared; all set once destroyed */
 
