@@ -1,6 +1,7 @@
 /* Where the library comes in and goes out: constructor, summary at exit. */
 #include "runtime/base/config.h"
 #include "runtime/base/log.h"
+#include "runtime/core/hub.h"
 #include "runtime/core/tls.h"
 #include "runtime/svc/watchdog.h"
 #include "shim/body.h"
@@ -69,7 +70,7 @@ __attribute__((constructor)) static void enter_process(int argc, char **argv, ch
     if (gr_config.enabled) {
         gr_body_install();
         gr_tls_snapshot();
-        gr_watchdog_create = real.pthread_create;
+        gr_kernel_thread_create = real.pthread_create;
         gr_process_init();
     }
 }

@@ -250,13 +250,16 @@ GR_SHIM int __libc_start_main(int (*main)(int, char **, char **), int argc, char
                                   rtld_fini, stack_end);
 }
 
-/* libc tells a detached thread by a mark of its own. */
+/* libc tells a detached thread by a mark of its own, and may know of no guard of ours. */
 GR_SHIM int pthread_getattr_np(pthread_t t, pthread_attr_t *attr)
 {
     int rc = real.pthread_getattr_np(t, attr);
     struct green *g = gr_thread_green(t);
     if (rc == 0 && g && !g->is_main && g->join == GR_DETACHED) {
         rc = pthread_attr_setdetachstate(attr, PTHREAD_CREATE_DETACHED);
+    }
+    if (rc == 0 && g && g->stack.base && !g->user_stack) {
+        rc = pthread_attr_setguardsize(attr, g->stack.guard);
     }
     return rc;
 }

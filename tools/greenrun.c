@@ -140,7 +140,7 @@ static void require_valid(const struct setting *s, const char *where, const char
         stop(STATUS_USAGE, "%s: '%s' is not valid; use 1 to %ld milliseconds, on or off", where,
              text, s->max);
     case GR_CONFIG_TLS:
-        stop(STATUS_USAGE, "%s: '%s' is not valid; use clone or off", where, text);
+        stop(STATUS_USAGE, "%s: '%s' is not valid; use clone, harvest or off", where, text);
     }
 }
 

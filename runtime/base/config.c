@@ -72,7 +72,7 @@ static int parse_size(const char *text, long *out)
 int gr_config_parse(enum gr_config_type type, const char *text, long min, long max, long *out)
 {
     static const char *const off_on[] = {"off", "on", NULL};
-    static const char *const tls[] = {"clone", "off", NULL};
+    static const char *const tls[] = {"clone", "harvest", "off", NULL};
     long value;
     char suffix = '\0';
     int bad = -1;

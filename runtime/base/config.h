@@ -7,7 +7,8 @@ enum gr_config_type { GR_CONFIG_BOOL, GR_CONFIG_SIZE, GR_CONFIG_INT, GR_CONFIG_M
 /* What "on" means for a setting in milliseconds; "off" is 0. */
 #define GR_CONFIG_MS_ON 10
 
-enum gr_config_tls { GR_TLS_CLONE, GR_TLS_OFF };
+/* Ways to give greens their thread-local storage, in the order in which they are tried. */
+enum gr_config_tls { GR_TLS_CLONE, GR_TLS_HARVEST, GR_TLS_OFF };
 
 struct gr_config {
 #define GR_CONFIG(field, var, type, def, min, max, opt, help) long field;

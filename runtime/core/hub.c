@@ -397,6 +397,22 @@ struct gr_hub *gr_hub_new(const char **why)
     return h;
 }
 
+void gr_hub_free(struct gr_hub *h)
+{
+    hubs = h->next;
+    for (int i = 0; i < GR_N_CACHES; i++) {
+        while (!gr_list_empty(&h->cache[i])) {
+            struct green *g = GR_LIST_ENTRY(gr_list_pop_front(&h->cache[i]), struct green, link);
+            gr_tls_destroy(g->ctx.tp);
+            gr_stack_free(&g->stack);
+        }
+    }
+    gr_tls_destroy(h->ctx.tp);
+    gr_stack_free(&h->stack);
+    free(h->timers.nodes);
+    free(h);
+}
+
 bool gr_hub_quiet(void)
 {
     struct gr_hub *h = gr_self->hub;

@@ -95,6 +95,12 @@ extern bool gr_active __attribute__((visibility("hidden")));
  */
 void gr_runtime_making_threads(bool now);
 
+/* gr_kernel_thread_create - libc's pthread_create(), which makes kernel threads; set by the shim,
+ * whose own makes greens. */
+extern int (*gr_kernel_thread_create)(pthread_t *thread, const pthread_attr_t *attr,
+                                      void *(*fn)(void *), void *arg)
+    __attribute__((visibility("hidden")));
+
 /* gr_runtime_fork_child - first thing in a forked child: only the caller exists. */
 void gr_runtime_fork_child(void);
 
@@ -138,6 +144,7 @@ unsigned gr_hub_held_up(const struct gr_hub *h);
 
 /* Used by core only. */
 struct gr_hub *gr_hub_new(const char **why);
+void gr_hub_free(struct gr_hub *h); /* of a start that failed: nothing runs on it */
 void gr_hub_poke(
     struct gr_hub *h); /* make a sleeping hub look around; any thread, signal handlers too */
 void gr_hub_switch(

@@ -88,7 +88,7 @@ void gr_mask_unblock(uint64_t old)
     (void)set_kernel(old);
 }
 
-void gr_mask_fork_child(uint64_t mask)
+void gr_mask_only(uint64_t mask)
 {
     memset(masks, 0, sizeof(masks));
     n_masks = 0;

@@ -47,7 +47,7 @@ uint64_t gr_mask_is_kernel(uint64_t mask);
 uint64_t gr_mask_block_all(void);
 void gr_mask_unblock(uint64_t old);
 
-/* gr_mask_fork_child - forget everyone but the caller, whose mask is @mask. */
-void gr_mask_fork_child(uint64_t mask);
+/* gr_mask_only - forget everyone but the caller, whose mask is @mask. */
+void gr_mask_only(uint64_t mask);
 
 #endif

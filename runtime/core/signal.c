@@ -577,9 +577,8 @@ void gr_sig_init(struct green *main)
 {
     uint64_t mask = 0;
     (void)GR_SYS(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &mask, GR_SIG_SET_BYTES);
-    (void)gr_mask_is_kernel(mask);
     main->sig_mask = mask;
-    (void)gr_mask_count(mask, 1);
+    gr_mask_only(mask);
 }
 
 void gr_sig_start(void)
@@ -826,7 +825,7 @@ void gr_sig_fork_child(void)
     gr_sigqueue_drop(&unrouted, ~0ULL); /* a child starts with no pending signals */
     gr_sigqueue_drop(&g->pending, ~0ULL);
     atomic_store(&try_to_route, false);
-    gr_mask_fork_child(g->sig_mask);
+    gr_mask_only(g->sig_mask);
 }
 
 bool gr_native(long *ret, long nr, long a, long b, long c, long d, long e, long f)

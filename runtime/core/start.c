@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -176,36 +177,66 @@ void gr_runtime_making_threads(bool now)
     }
 }
 
+int (*gr_kernel_thread_create)(pthread_t *, const pthread_attr_t *, void *(*)(void *),
+                               void *) = pthread_create;
+
+/* One way of thread-local storage: all that greens need, and the trial. What is wrong, or NULL. */
+static const char *start_with(enum gr_config_tls way, bool others)
+{
+    const char *why = NULL;
+    if (gr_tls_init(way, &why)) {
+        return why;
+    }
+    struct gr_hub *h = gr_hub_new(&why);
+    struct green *main = h ? make_main_green(h) : NULL;
+    if (main) {
+        h->no_native = others;
+        gr_self = main;
+        gr_sig_init(main);
+        why = try_green();
+        if (!why) {
+            return NULL;
+        }
+        gr_self = NULL;
+        free(main);
+    }
+    if (h) {
+        gr_hub_free(h);
+    }
+    gr_tls_fini();
+    return why ? why : "out of memory";
+}
+
 int gr_runtime_start(const char **why)
 {
+    static const char *const names[] = {"clone", "harvest"};
+    static char reasons[300];
     if (gr_active) {
         return 0;
     }
-    *why = NULL;
     if (gr_config.tls == GR_TLS_OFF) {
         *why = "GREENSHIM_TLS=off";
         return -ENOTSUP;
     }
-    gr_ctx_init();
-    if (gr_tls_init(why)) {
-        return -ENOTSUP;
-    }
-    struct gr_hub *h = gr_hub_new(why);
-    struct green *main = h ? make_main_green(h) : NULL;
-    if (!main) {
-        *why = *why ? *why : "out of memory";
-        return -ENOTSUP;
-    }
-    h->no_native = has_other_threads();
     int saved = errno;
-    gr_self = main;
-    gr_sig_init(main);
-    *why = try_green();
-    if (*why) {
-        gr_self = NULL;
-        errno = saved;
-        return -ENOTSUP;
+    bool others = has_other_threads();
+    size_t n = 0;
+    gr_ctx_init();
+    for (long way = gr_config.tls;; way++) {
+        if (way == GR_TLS_OFF) {
+            *why = reasons;
+            errno = saved;
+            return -ENOTSUP;
+        }
+        const char *bad = start_with((enum gr_config_tls)way, others);
+        gr_debug(1, "thread-local storage by %s: %s", names[way], bad ? bad : "good");
+        if (!bad) {
+            break;
+        }
+        n += (size_t)snprintf(reasons + n, sizeof(reasons) - n, "%s%s: %s", n ? "; " : "",
+                              names[way], bad);
     }
+    struct gr_hub *h = gr_self->hub;
     h->created = 1; /* the trial does not count */
     h->n_peak = 1;
     h->switches = 0;

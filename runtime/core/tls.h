@@ -3,14 +3,15 @@
  * errno, __thread, thread_local, locale, pthread keys and everything else that hangs off the thread
  * pointer belong to the green.
  *
- * Made by copying a snapshot of the main thread's descriptor and relocating the words that point
- * into it. What must be known of glibc's private layout is found at run time and cross-checked;
- * nothing is assumed.
+ * There are two ways to make one: to copy a snapshot of the main thread's descriptor and relocate
+ * the words that point into it (clone), and to take over a kernel thread's (harvest). What must be
+ * known of glibc's private layout is found at run time and cross-checked; nothing is assumed.
  */
 #ifndef GR_CORE_TLS_H
 #define GR_CORE_TLS_H
 
 #include "runtime/base/compiler.h"
+#include "runtime/base/config.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,16 +21,22 @@
  */
 void gr_tls_snapshot(void);
 
-/* gr_tls_init - discover and cross-check the layout. 0, or -ENOTSUP with the reason in *@why. */
-int gr_tls_init(const char **why);
+/*
+ * gr_tls_init - discover and cross-check the layout; blocks are made in @way from now on. Returns
+ * 0, or -ENOTSUP with the reason in *@why. gr_tls_fini() undoes it, when no block is left, for
+ * another way to be tried.
+ */
+int gr_tls_init(enum gr_config_tls way, const char **why);
+void gr_tls_fini(void);
 
 /* gr_tls_size - bytes a block needs at the top of a stack (descriptor, static TLS, alignment). */
 size_t gr_tls_size(void);
 
 /*
- * gr_tls_make - make a block whose storage is the gr_tls_size() bytes below @top.
+ * gr_tls_make - make a block whose storage is the gr_tls_size() bytes below @top, which is the
+ * upper end of a stack.
  * @stack, @stack_size, @guard: what pthread_getattr_np() shall report.
- * Returns the thread pointer, or NULL without memory.
+ * Returns the thread pointer, or NULL without memory, or a kernel thread if one is needed.
  */
 void *gr_tls_make(void *top, void *stack, size_t stack_size, size_t guard);
 

@@ -37,9 +37,6 @@
 #define PATIENCE     5       /* seconds at exit, for the reporter */
 #define SIG_SETXID   33      /* libc's: setuid() waits until every thread has handled it */
 
-int (*gr_watchdog_create)(pthread_t *, const pthread_attr_t *, void *(*)(void *),
-                          void *) = pthread_create;
-
 static long owner; /* process that is watched; a forked child is not */
 static const struct gr_hub *hub;
 static int64_t threshold;
@@ -78,7 +75,7 @@ static int make_thread(void *(*fn)(void *))
     (void)pthread_attr_setstacksize(&attr, THREAD_STACK);
     (void)GR_SYS(SYS_rt_sigprocmask, SIG_SETMASK, &mask, &old, SET_SIZE);
     gr_runtime_making_threads(true);
-    rc = gr_watchdog_create(&thread, &attr, fn, NULL);
+    rc = gr_kernel_thread_create(&thread, &attr, fn, NULL);
     gr_runtime_making_threads(false);
     (void)GR_SYS(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, SET_SIZE);
     (void)pthread_attr_destroy(&attr);

@@ -8,11 +8,6 @@
 #ifndef GR_SVC_WATCHDOG_H
 #define GR_SVC_WATCHDOG_H
 
-#include <pthread.h>
-
-/* Makes a kernel thread; the shim puts libc's own here. */
-extern int (*gr_watchdog_create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
-
 /* gr_watchdog_start - watch the calling green's hub, if that was asked for and does not happen yet,
  * as in a forked child. Never switches; errno is preserved. */
 void gr_watchdog_start(void);

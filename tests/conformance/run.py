@@ -2,8 +2,9 @@
 """Runs the conformance programs, natively (the oracle) and under greenshim.
 
 Modes: native, native-bg (TEST_BACKGROUND=8), green (under greenrun; standard output must equal the
-native run's), green-bg, nodeep (greenrun --no-deep), off (preloaded with GREENSHIM=off), and last
-(only programs with a PRELOAD line: our library comes after theirs).
+native run's), green-bg, nodeep (greenrun --no-deep), harvest (GREENSHIM_TLS=harvest), off
+(preloaded with GREENSHIM=off), and last (only programs with a PRELOAD line: our library comes
+after theirs).
 
 Lines a source may carry, each a comment of its own:
   MODES: native green ...   only these modes
@@ -30,7 +31,7 @@ sys.dont_write_bytecode = True      # no __pycache__ in the source tree
 
 import processes  # noqa: E402
 
-MODES = ["native", "native-bg", "green", "green-bg", "nodeep", "off", "last"]
+MODES = ["native", "native-bg", "green", "green-bg", "nodeep", "harvest", "off", "last"]
 NATIVE = {"native", "native-bg"}
 output_lock = threading.Lock()
 
@@ -69,6 +70,8 @@ class Runner:
             env.update(program.green_env)
         if mode.endswith("-bg"):
             env["TEST_BACKGROUND"] = "8"
+        if mode == "harvest":
+            env["GREENSHIM_TLS"] = "harvest"
         if mode == "off":
             env["GREENSHIM"] = "off"
             preload.insert(0, self.library)

@@ -88,6 +88,7 @@ Test(config, milliseconds_may_be_on_or_off)
 Test(config, tls_is_one_of_its_words)
 {
     cr_assert_eq(parse(GR_CONFIG_TLS, "clone"), GR_TLS_CLONE);
+    cr_assert_eq(parse(GR_CONFIG_TLS, "harvest"), GR_TLS_HARVEST);
     cr_assert_eq(parse(GR_CONFIG_TLS, "off"), GR_TLS_OFF);
     REFUSED(GR_CONFIG_TLS, "clon");
     REFUSED(GR_CONFIG_TLS, "0");

@@ -1,9 +1,12 @@
-/* pthread_getattr_np: the bounds contain the caller's locals; asked-for sizes are given. */
+/* pthread_getattr_np: the bounds contain the caller's locals; asked-for sizes are given, and the
+   size of the guard is told. */
 #include "testlib.h"
 
 #include <sys/mman.h>
 
 static char *own_stack;
+
+static size_t expected_guard;
 
 static void check_bounds(size_t want, int exact)
 {
@@ -22,6 +25,8 @@ static void check_bounds(size_t want, int exact)
         CHECK(addr == own_stack);
         CHECK_EQ(size, want);
         CHECK_EQ(guard, 0);
+    } else if (expected_guard) {
+        CHECK_EQ(guard, expected_guard);
     }
     pthread_attr_destroy(&attr);
 }
@@ -56,12 +61,18 @@ int test_main(void)
     pthread_t thread;
 
     check_bounds(4096, 0);
+    expected_guard = (size_t)SYS(sysconf(_SC_PAGESIZE));
     finish(start(body, (void *)(64 << 10)));
     for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
         CHECK_RC(pthread_attr_init(&attr), 0);
         CHECK_RC(pthread_attr_setstacksize(&attr, sizes[i]), 0);
+        if (i == 1) {
+            expected_guard *= 3;
+            CHECK_RC(pthread_attr_setguardsize(&attr, expected_guard), 0);
+        }
         CHECK_RC(pthread_create(&thread, &attr, body, (void *)(sizes[i] & ~4095ul)), 0);
         finish(thread);
+        expected_guard = (size_t)SYS(sysconf(_SC_PAGESIZE));
         pthread_attr_destroy(&attr);
     }
 
