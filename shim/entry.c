@@ -72,6 +72,9 @@ __attribute__((constructor)) static void enter_process(int argc, char **argv, ch
         gr_tls_snapshot();
         gr_kernel_thread_create = real.pthread_create;
         gr_process_init();
+        if (gr_config.preempt) {
+            gr_preempt_init();
+        }
     }
 }
 

@@ -21,7 +21,7 @@
 
 static void thread_ends(struct green *g)
 {
-    gr_cancel_set_async(g, false);
+    g->cancel_async = false;
     gr_keys_end(g);
     gr_resolver_end();
     free(g->sched);
@@ -420,7 +420,7 @@ GR_SHIM int pthread_setcanceltype(int type, int *old)
     if (old) {
         *old = g->cancel_async ? PTHREAD_CANCEL_ASYNCHRONOUS : PTHREAD_CANCEL_DEFERRED;
     }
-    gr_cancel_set_async(g, type == PTHREAD_CANCEL_ASYNCHRONOUS);
+    g->cancel_async = type == PTHREAD_CANCEL_ASYNCHRONOUS;
     if (g->cancel_async) {
         gr_look_for_cancel();
     }

@@ -49,12 +49,6 @@ void gr_resolver_end(void);
  */
 void gr_cancel_act(void) GR_COLD;
 
-/*
- * gr_cancel_set_async - from now on the calling green may be cancelled at any time, or no longer
- * (async_cancel.c). A request that is pending is not looked at.
- */
-void gr_cancel_set_async(struct green *g, bool async);
-
 /* Act upon a request to cancel the caller, if there is one. */
 static inline void gr_look_for_cancel(void)
 {
@@ -77,10 +71,19 @@ static inline void gr_look_for_async_cancel(const struct green *g)
  * as libc does. */
 #define GR_CANCEL_POINT(name) (GR_COUNT(name), gr_look_for_cancel())
 
+/* gr_preempt_init - before the first green: those that compute are to give way to others.
+ * gr_preempt_give_way - the caller owes that, and is where it may (preempt.c). */
+void gr_preempt_init(void);
+extern bool gr_preempt_owed __attribute__((visibility("hidden")));
+void gr_preempt_give_way(void) GR_COLD;
+
 /* Handlers that have become due during a call, while another green ran, run before it returns. */
 static inline void gr_run_due_handlers(void)
 {
     struct green *g = gr_on_green();
+    if (GR_UNLIKELY(gr_preempt_owed) && g) {
+        gr_preempt_give_way();
+    }
     if (g && GR_UNLIKELY(gr_sig_deliverable(g))) {
         (void)gr_sig_check_slow();
     }

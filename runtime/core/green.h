@@ -51,7 +51,7 @@ struct green {
     _Atomic bool cancel_pending; /* cancellation (POSIX) */
     bool cancel_disabled;
     bool cancel_async;
-    bool exiting; /* past pthread_exit() or a cancellation: requests have no effect */
+    bool exiting;      /* past pthread_exit() or a cancellation: requests have no effect */
     bool own_malloc;   /* its malloc words are its own for now: it was interrupted inside malloc */
     unsigned handlers; /* handlers in progress that interrupted it anywhere */
 
@@ -73,7 +73,7 @@ struct green {
 
     struct gr_cpu cpu;
     struct gr_sched *sched; /* the shim's: scheduling attributes of its own, or NULL */
-    uint64_t sig_ran; /* handlers run so far */
+    uint64_t sig_ran;       /* handlers run so far */
     stack_t sig_altstack;
     char name[16]; /* pthread_setname_np */
 };

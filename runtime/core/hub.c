@@ -7,6 +7,7 @@
 #include "runtime/core/lot.h"
 #include "runtime/core/signal.h"
 #include "runtime/core/standin.h"
+#include "runtime/core/tick.h"
 #include "runtime/core/tls.h"
 
 #include <errno.h>
@@ -194,6 +195,9 @@ void gr_hub_ready(struct gr_hub *h, struct green *g)
 {
     g->state = GR_READY;
     gr_list_push_back(&h->ready, &g->link);
+    if (GR_UNLIKELY(!h->ticking)) {
+        gr_tick_start(h);
+    }
 }
 
 void gr_hub_remote(struct gr_hub *h, struct green *g)

@@ -58,8 +58,12 @@ struct gr_hub {
     unsigned nudges;      /* so far */
     _Atomic bool nudging; /* one is to come: nudge.h */
     bool has_nudge_timer;
+    bool has_tick_timer;
+    bool ticking; /* tick.h */
     int nudge_timer;
-    bool no_native; /* foreign threads may wake greens at any time: never block natively */
+    int tick_timer;
+    int retry_timer; /* has_tick_timer */
+    bool no_native;  /* foreign threads may wake greens at any time: never block natively */
     uint64_t switches;
     struct gr_cpu_hub cpu;
     uint64_t parks[GR_WHY_N];

@@ -4,6 +4,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/rawsys.h"
 #include "runtime/core/signal.h"
+#include "runtime/core/tick.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -17,8 +18,6 @@
  * does nothing. */
 static void (*libc_handler)(int, siginfo_t *, void *);
 
-void (*gr_nudge_tick)(void *uc);
-
 static void on_carrier(struct gr_hub *h, const siginfo_t *info, void *uc)
 {
     struct green *g = gr_self;
@@ -27,10 +26,8 @@ static void on_carrier(struct gr_hub *h, const siginfo_t *info, void *uc)
         atomic_store(&h->nudging, false);
     }
     gr_sig_look(uc);
+    (void)gr_tick(h, info, uc);
     if (g && g->crit == 0) {
-        if (info->si_code == SI_TIMER && gr_nudge_tick) {
-            gr_nudge_tick(uc);
-        }
         gr_sig_finish(uc);
     }
 }

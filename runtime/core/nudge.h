@@ -17,11 +17,9 @@ void gr_nudge_later(struct gr_hub *h);
 
 /*
  * gr_nudge_signal - the number of the signal, for a timer of the kernel's that sends it to a
- * carrier. Then gr_nudge_tick() is called with the interrupted context, on a green that is outside
- * the runtime; it may switch.
+ * carrier. Its handler blocks no signal, so that it may switch to another green.
  */
 int gr_nudge_signal(void);
-extern void (*gr_nudge_tick)(void *uc) __attribute__((visibility("hidden")));
 
 /* gr_nudge_fork_child - the parent's timer is not ours. */
 void gr_nudge_fork_child(struct gr_hub *h);

@@ -13,6 +13,7 @@
 #include "runtime/base/rawsys.h"
 #include "runtime/core/hub.h"
 #include "runtime/core/nudge.h"
+#include "runtime/core/tick.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -833,6 +834,9 @@ bool gr_native(long *ret, long nr, long a, long b, long c, long d, long e, long 
     struct green *g = gr_self;
     if (!gr_hub_quiet() || gr_cancelled(g, GR_CANCEL)) {
         return false;
+    }
+    if (GR_UNLIKELY(g->hub->ticking)) {
+        gr_tick_stop(g->hub); /* it could end the call */
     }
     uint64_t ran = g->sig_ran;
     unsigned nudges = g->hub->nudges;

@@ -14,6 +14,7 @@
 #include "runtime/core/nudge.h"
 #include "runtime/core/signal.h"
 #include "runtime/core/standin.h"
+#include "runtime/core/tick.h"
 #include "runtime/core/tid.h"
 #include "runtime/core/tls.h"
 
@@ -296,5 +297,6 @@ void gr_runtime_fork_child(void)
     gr_lot_fork_child();
     gr_sig_fork_child();
     gr_nudge_fork_child(h);
+    gr_tick_hub_new(h);
     g->crit--;
 }

@@ -116,7 +116,7 @@ def blocking_same_place_is_reported_once(p):
 @test
 def blocking_computation_is_reported(p):
     real(p)
-    text = Run(stalls(p), "compute").end()[1]
+    text = Run("--no-preempt", stalls(p), "compute").end()[1]
     (what, ms, _, call, thread, name, ready), = heads(text)
     equal((what, call, thread, name, ready), ("computed", None, "3", "worker", "1"), text)
     expect(int(ms) >= 200, text)

@@ -85,7 +85,7 @@ static void start_by(enum gr_config_tls way)
     const char *why = "";
     gr_config_load(environ);
     gr_config.tls = way;
-    gr_thread_create = count;
+    gr_kernel_thread_create = count;
     cr_assert_eq(gr_runtime_start(&why), 0, "the runtime does not start: %s", why);
     cr_assert_eq(gr_hub_here()->n_greens, 1);
     cr_assert_eq(gr_hub_here()->created, 1, "the trials do not count");
@@ -132,7 +132,7 @@ Test(ladder, failed_trial_leaves_no_descriptor_behind)
     const char *why;
     gr_tls_snapshot();
     spoil = 1;
-    gr_thread_create = refuse;
+    gr_kernel_thread_create = refuse;
     cr_assert_eq(gr_runtime_start(&why), -ENOTSUP);
     cr_assert_eq(n_listed(), 1, "only main's node and the head of its list");
 }
@@ -140,7 +140,7 @@ Test(ladder, failed_trial_leaves_no_descriptor_behind)
 Test(ladder, kernel_threads_are_the_last_step_with_both_reasons)
 {
     const char *why = NULL;
-    gr_thread_create = refuse;
+    gr_kernel_thread_create = refuse;
     errno = EDOM;
     cr_assert_eq(gr_runtime_start(&why), -ENOTSUP);
     cr_assert_eq(errno, EDOM);
