@@ -4,7 +4,7 @@
  * void gr_ctx_switch(struct gr_ctx *from (x0), const struct gr_ctx *to (x1))
  *   Frame left on the suspended stack, 176 bytes from its stack pointer upwards:
  *     0 x29 x30, 16 x19 x20, 32 x21 x22, 48 x23 x24, 64 x25 x26, 80 x27 x28,
- *     96 d8 d9, 112 d10 d11, 128 d12 d13, 144 d14 d15, 160 fpcr
+ *     96 d8 d9, 112 d10 d11, 128 d12 d13, 144 d14 d15, 160 fpcr fpsr
  *   gr_ctx_resumed is where a suspended context goes on.
  *
  * gr_ctx_entry: first code of a context: x19 = entry, x20 = argument. The unwinder stops here. The
@@ -47,7 +47,8 @@ gr_ctx_switch:
         stp     d12, d13, [sp, #128]
         stp     d14, d15, [sp, #144]
         mrs     x2, fpcr
-        str     x2, [sp, #160]
+        mrs     x3, fpsr
+        stp     x2, x3, [sp, #160]
         mov     x2, sp
         str     x2, [x0]
 .Lgo:
@@ -57,8 +58,9 @@ gr_ctx_switch:
         .globl  gr_ctx_resumed
         .hidden gr_ctx_resumed
 gr_ctx_resumed:
-        ldr     x2, [sp, #160]
+        ldp     x2, x3, [sp, #160]
         msr     fpcr, x2
+        msr     fpsr, x3
         ldp     d14, d15, [sp, #144]
         ldp     d12, d13, [sp, #128]
         ldp     d10, d11, [sp, #112]

@@ -92,7 +92,7 @@ void gr_arch_set_tp(void *tp)
 }
 
 struct frame {
-    uint64_t x29, x30, x19, x20, x21_28[8], d8_15[8], fpcr, unused;
+    uint64_t x29, x30, x19, x20, x21_28[8], d8_15[8], fpcr, fpsr;
 };
 
 void gr_ctx_init(void)
@@ -103,7 +103,7 @@ void gr_ctx_make(struct gr_ctx *ctx, void *top, void *tp, gr_ctx_entry_fn *entry
 {
     struct frame *f = (struct frame *)gr_align_down((uintptr_t)top, 16) - 1;
     memset(f, 0, sizeof(*f));
-    __asm__ volatile("mrs %0, fpcr" : "=r"(f->fpcr));
+    __asm__ volatile("mrs %0, fpcr\n\tmrs %1, fpsr" : "=r"(f->fpcr), "=r"(f->fpsr));
     f->x19 = (uintptr_t)entry;
     f->x20 = (uintptr_t)arg;
     f->x30 = (uintptr_t)gr_ctx_entry;

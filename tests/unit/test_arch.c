@@ -210,6 +210,13 @@ static void set_rounding(unsigned mode)
     __asm__ volatile("ldmxcsr %0\n\tfldcw %1" : : "m"(mxcsr), "m"(x87));
 }
 
+static unsigned exceptions(void)
+{
+    uint32_t mxcsr;
+    __asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
+    return mxcsr & 0x3f;
+}
+
 #elif defined(__aarch64__)
 
 #define CALLER_SAVED                                                                               \
@@ -289,6 +296,13 @@ static void set_rounding(unsigned mode)
     __asm__ volatile("msr fpcr, %0" : : "r"(fpcr));
 }
 
+static unsigned exceptions(void)
+{
+    uint64_t fpsr;
+    __asm__ volatile("mrs %0, fpsr" : "=r"(fpsr));
+    return fpsr & 0x1f;
+}
+
 #endif
 
 static bool kept_away = true;
@@ -356,6 +370,28 @@ Test(arch, floating_point_modes_belong_to_the_context)
     go();
     set_rounding(1);
     cr_assert_eq(later_rounding, rounding());
+}
+
+static unsigned raised;
+
+static const struct gr_ctx *divide_by_zero(void *arg)
+{
+    volatile double zero = 0;
+    *(volatile double *)arg = 1 / zero;
+    back();
+    raised = exceptions();
+    return &home;
+}
+
+Test(arch, floating_point_exceptions_belong_to_the_context)
+{
+    volatile double quotient;
+    unsigned mine = exceptions();
+    make(divide_by_zero, (void *)&quotient);
+    go();
+    cr_assert_eq(exceptions(), mine);
+    go();
+    cr_assert_neq(raised, mine);
 }
 
 static const struct gr_ctx *set_tp_from_here(void *arg)
