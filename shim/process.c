@@ -22,8 +22,10 @@
 
 #define SET_SIZE 8 /* of a kernel signal set */
 
-/* The kernel's mask before gr_fork_prepare(), of the thread that forks. */
+/* The kernel's mask before gr_fork_prepare(), of the thread that forks, and after: some signals
+ * cannot be blocked. */
 static GR_TLS uint64_t mask_before;
+static GR_TLS uint64_t mask_during;
 
 static uint64_t swap_mask(uint64_t mask)
 {
@@ -32,19 +34,24 @@ static uint64_t swap_mask(uint64_t mask)
     return old;
 }
 
+static uint64_t current_mask(void)
+{
+    uint64_t now = 0;
+    (void)GR_SYS(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &now, SET_SIZE);
+    return now;
+}
+
 void gr_fork_prepare(void)
 {
     gr_fdtable_fork(false);
     mask_before = swap_mask(~0ULL);
+    mask_during = current_mask();
 }
 
 void gr_fork_parent(void)
 {
-    uint64_t now = 0;
     gr_child_made();
-    (void)GR_SYS(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &now, SET_SIZE);
-    if (!~(now | gr_sigbit(SIGKILL) |
-           gr_sigbit(SIGSTOP))) { /* else the runtime has set another since */
+    if (current_mask() == mask_during) { /* else the runtime has set another since */
         (void)swap_mask(mask_before);
     }
 }
