@@ -222,6 +222,7 @@ static long write_in_pieces(struct gr_fd **f, struct gr_call *c, size_t n)
             return done ? (long)done : rc;
         }
         done += (size_t)rc;
+        c->begun = true;
         c->plain[1] += rc;
         if ((size_t)rc < piece || !gr_fdtable_blocking(*f)) {
             break;
@@ -393,6 +394,7 @@ static long writev_in_pieces(struct gr_fd **f, struct gr_call *c)
             return done ? (long)done : rc;
         }
         done += (size_t)rc;
+        c->begun = true;
         left = advance_vector(c, (size_t)rc);
         c->plain[0] = (*f)->fd;
     } while (left && gr_fdtable_blocking(*f));
