@@ -17,8 +17,6 @@
 #include <linux/futex.h>
 #include <stdlib.h>
 
-#define SPECIMEN_STACK (64UL << 10)
-
 /* What the thread says of itself. */
 struct harvest {
     char *tp;
@@ -109,7 +107,7 @@ static const char *discover(void)
 {
     struct harvest h;
     pthread_t thread;
-    size_t size = gr_align_up(gr_tls.total + SPECIMEN_STACK, gr_tls.align);
+    size_t size = gr_align_up(gr_tls.total + PTHREAD_STACK_MIN, gr_tls.align);
     void *stack = aligned_alloc(gr_tls.align, size);
     if (!stack || !harvest(stack, size, &thread, &h)) {
         free(stack);
