@@ -135,6 +135,7 @@ static inline void fetch_ahead(const struct gr_hub *h)
     }
     const struct green *g = GR_LIST_ENTRY(n, struct green, link);
     const char *sp = g->ctx.sp;
+#pragma GCC unroll 16
     for (int line = 0; line < FETCH_LINES; line++) {
         GR_FETCH(sp + line * 64);
     }

@@ -323,6 +323,7 @@ static void free_dynamic_tls(void *tp)
     struct dtv_entry *dtv = *dtv_slot(tp);
     size_t n = (size_t)dtv[-1].val;
     uintptr_t any = 0;
+#pragma GCC unroll 8
     for (size_t i = 1; i <= n; i++) {
         any |= (uintptr_t)dtv[i].to_free;
     }
