@@ -190,6 +190,9 @@ static int obtain(struct gr_hub *h, const struct gr_green_attr *attr, struct gre
                   : gr_config.stack_size ? (size_t)gr_config.stack_size
                                          : GR_SMALL_STACK;
     size_t least = gr_tls_size() + sizeof(struct green) + 2048;
+    if (!attr->stack_size && least > size / 4) {
+        size += gr_align_up(least, 4096); /* chosen without knowing of such large variables */
+    }
     if (attr->stack_addr) {
         return size < least ? -EINVAL : make_on_user_stack(attr, out);
     }

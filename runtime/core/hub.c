@@ -378,7 +378,7 @@ struct gr_hub *gr_hub_new(const char **why)
 {
     struct gr_hub *h = calloc(1, sizeof(*h));
     bool fresh;
-    if (!h || gr_stack_alloc(HUB_STACK, 4096, &h->stack, &fresh)) {
+    if (!h || gr_stack_alloc(HUB_STACK + gr_tls_size(), 4096, &h->stack, &fresh)) {
         *why = "out of memory";
         return NULL;
     }
