@@ -91,6 +91,13 @@ static void trim_stack(struct gr_hub *h, const struct green *g)
     }
 }
 
+void gr_green_discard(struct green *g)
+{
+    gr_tid_free(g->tid);
+    gr_tls_destroy(g->ctx.tp);
+    gr_stack_free(&g->stack);
+}
+
 void gr_green_release(struct green *g)
 {
     struct gr_hub *h = g->hub;
@@ -98,9 +105,7 @@ void gr_green_release(struct green *g)
     struct gr_list *cache =
         g->user_stack ? NULL : cache_of(h, cache_key(g->stack.size, g->stack.guard));
     if (!cache) {
-        gr_tid_free(g->tid);
-        gr_tls_destroy(g->ctx.tp);
-        gr_stack_free(&g->stack);
+        gr_green_discard(g);
         return;
     }
     if (++h->n_cached > CACHE_HIGH) {

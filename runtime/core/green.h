@@ -136,6 +136,9 @@ void gr_green_exit(void *value) GR_NORETURN;
  * program's stacks. */
 void gr_green_release(struct green *g);
 
+/* gr_green_discard - an ended green that is in no cache will never live again. */
+void gr_green_discard(struct green *g);
+
 /* Hook that runs key destructors, set by the shim; called on the ending green. */
 extern void (*gr_green_on_exit)(struct green *g);
 

@@ -407,9 +407,7 @@ void gr_hub_free(struct gr_hub *h)
     hubs = h->next;
     for (int i = 0; i < GR_N_CACHES; i++) {
         while (!gr_list_empty(&h->cache[i])) {
-            struct green *g = GR_LIST_ENTRY(gr_list_pop_front(&h->cache[i]), struct green, link);
-            gr_tls_destroy(g->ctx.tp);
-            gr_stack_free(&g->stack);
+            gr_green_discard(GR_LIST_ENTRY(gr_list_pop_front(&h->cache[i]), struct green, link));
         }
     }
     gr_tls_destroy(h->ctx.tp);
