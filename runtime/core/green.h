@@ -54,23 +54,21 @@ struct green {
     bool exiting;      /* past pthread_exit() or a cancellation: requests have no effect */
     bool own_malloc;   /* its malloc words are its own for now: it was interrupted inside malloc */
     unsigned handlers; /* handlers in progress that interrupted it anywhere */
+    int tid;           /* core/tid.h; also who it is as an owner of locks */
 
     _Atomic(struct green *) remote_next; /* hub's list of wakes from elsewhere */
     _Atomic bool remote_queued;
-
+    bool user_stack; /* stack supplied by the program */
+    enum gr_join_state join;
     uint64_t id; /* dense, never reused; main is 1 */
-    int tid;     /* core/tid.h; also who it is as an owner of locks */
     void *(*fn)(void *);
     void *arg;
     void *retval;
-    enum gr_join_state join;
     struct gr_waiter *joiner; /* in join, waits for this one */
     struct green *joining;    /* whose end this one waits for */
     struct gr_list all;       /* hub's list of all greens alive */
 
     struct gr_stack stack;
-    bool user_stack; /* stack supplied by the program */
-
     struct gr_cpu cpu;
     struct gr_sched *sched; /* the shim's: scheduling attributes of its own, or NULL */
     uint64_t sig_ran;       /* handlers run so far */
