@@ -6,6 +6,7 @@ usage: run.py [SUITE...] [-k WORD...] [--full] [--repeat N] [-j N] [--build DIR]
 A suite is one module NAME.py of this directory, with
   available()            None, or why the suite cannot run here; may build under build/suites/NAME
   units(full)            names of its units; the short ones only, unless full
+  left_out()             optional: None, or what the user must give before it can run
   run(unit, launcher)    runs one unit by launcher (see lib/launch.py); returns {test: Result} (see
                          lib/result.py); goes on with the next test after a crash or a hang
 Test names are unique in a suite and have no spaces.
@@ -149,7 +150,11 @@ class Report:
 
 
 def run_suite(suite, report, options):
-    why = suite.module.available()
+    why = getattr(suite.module, "left_out", lambda: None)()
+    if why and not options.suite:
+        say(f"skip {suite.name}: {why}")
+        return
+    why = why or suite.module.available()
     if why:
         report.trouble(suite.name, why)
         return
