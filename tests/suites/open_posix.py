@@ -13,7 +13,7 @@ from result import Result
 
 GIVEN = "OPEN_POSIX_TESTS"
 SUFFIX = ".run-test"
-QUIET = 100     # seconds after which a program counts as hung; natively the longest takes half
+QUIET = 150     # seconds after which a program counts as hung; natively the longest takes 60
 LONG = ("functional/", "stress/")
 
 OUTCOMES = {None: "hang", 0: "ok", 1: "fail", 2: "unresolved", 4: "unsupported", 5: "untested"}
