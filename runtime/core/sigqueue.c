@@ -70,9 +70,24 @@ static bool beyond_limit(void)
     return GR_SYS(SYS_prlimit64, 0, RLIMIT_SIGPENDING, NULL, &lim) == 0 && n_used >= lim.rlim_cur;
 }
 
+static struct gr_signal *of_number(const struct gr_sigqueue *q, int sig)
+{
+    struct gr_signal *s = q->first;
+    while (s && s->sig != sig) {
+        s = s->next;
+    }
+    return s;
+}
+
 static int add(struct gr_sigqueue *q, const struct gr_signal *s)
 {
     if (!is_realtime(s->sig) && (q->set & gr_sigbit(s->sig))) {
+        struct gr_signal *there = of_number(q, s->sig);
+        if (there->handled) {
+            struct gr_signal *next = there->next;
+            *there = *s;
+            there->next = next;
+        }
         return 0;
     }
     if (is_realtime(s->sig) && !s->process && beyond_limit()) {
@@ -124,22 +139,13 @@ static struct gr_signal *find(const struct gr_sigqueue *q, uint64_t set, bool pr
     return best;
 }
 
-static bool has(const struct gr_sigqueue *q, int sig)
-{
-    const struct gr_signal *s = q->first;
-    while (s && s->sig != sig) {
-        s = s->next;
-    }
-    return s != NULL;
-}
-
 static void remove_after(struct gr_sigqueue *q, struct gr_signal *prev, struct gr_signal *s)
 {
     *(prev ? &prev->next : &q->first) = s->next;
     if (q->last == s) {
         q->last = prev;
     }
-    if (!has(q, s->sig)) {
+    if (!of_number(q, s->sig)) {
         atomic_fetch_and(&q->set, ~gr_sigbit(s->sig));
     }
     give_back(s);
