@@ -9,7 +9,6 @@
 #include "shim/shim.h"
 #include "shim/time.h"
 
-#include <signal.h>
 #include <sys/resource.h>
 
 /* A clock id of the kernel's for processor time: ~id << 3, whether of a thread, which clock. */
@@ -36,8 +35,7 @@ static clockid_t clock_of(int tid)
     return (clockid_t)(~(unsigned)tid << 3 | PER_THREAD | SCHEDULED);
 }
 
-/* The clock that the kernel is to use. */
-static clockid_t kernel_clock(clockid_t clock)
+clockid_t gr_kernel_clock(clockid_t clock)
 {
     const struct green *g = gr_clock_green(clock);
     return g ? clock_of(g->hub->tid) : clock;
@@ -61,7 +59,7 @@ GR_SHIM int clock_gettime(clockid_t clock, struct timespec *now)
 
 GR_SHIM int clock_getres(clockid_t clock, struct timespec *res)
 {
-    return real.clock_getres(kernel_clock(clock), res);
+    return real.clock_getres(gr_kernel_clock(clock), res);
 }
 
 GR_SHIM int pthread_getcpuclockid(pthread_t t, clockid_t *clock)
@@ -75,19 +73,6 @@ GR_SHIM int pthread_getcpuclockid(pthread_t t, clockid_t *clock)
     }
     *clock = clock_of(g->tid);
     return 0;
-}
-
-/* timer_create - <time.h>. Class: TRACK. Signals for a green go to its carrier. */
-GR_SHIM int timer_create(clockid_t clock, struct sigevent *event, timer_t *timer)
-{
-    struct sigevent mapped;
-    if (event && event->sigev_notify == SIGEV_THREAD_ID) {
-        const struct green *g = gr_tid_green(event->_sigev_un._tid);
-        mapped = *event;
-        mapped._sigev_un._tid = g ? g->hub->tid : mapped._sigev_un._tid;
-        event = &mapped;
-    }
-    return real.timer_create(kernel_clock(clock), event, timer);
 }
 
 static int64_t timeval_ns(const struct timeval *tv)

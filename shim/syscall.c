@@ -12,6 +12,7 @@
 #include "shim/shim.h"
 #include "shim/thread_id.h"
 #include "shim/time.h"
+#include "shim/timer.h"
 
 #include <linux/sched.h>
 #include <sched.h>
@@ -94,6 +95,15 @@ static bool time_twin(const struct gr_call *s, long *ret)
     case SYS_clock_nanosleep:
         *ret = gr_ret(gr_clock_sleep((clockid_t)s->a, (int)s->b, (const struct timespec *)s->c,
                                      (struct timespec *)s->d));
+        return true;
+    case SYS_timer_create:
+        if (!gr_timer_is_for_thread((const struct sigevent *)s->b)) {
+            return false;
+        }
+        *ret = gr_ret(gr_timer_create((clockid_t)s->a, (const struct sigevent *)s->b, (int *)s->c));
+        return true;
+    case SYS_timer_delete:
+        *ret = timer_delete((timer_t)(intptr_t)(int)s->a);
         return true;
     case SYS_sched_yield:
         *ret = sched_yield();

@@ -17,4 +17,8 @@ int gr_clock_sleep(clockid_t clock, int flags, const struct timespec *request,
 struct green;
 struct green *gr_clock_green(clockid_t clock);
 
+/* gr_kernel_clock - the clock that the kernel must use where @clock is a green's processor time:
+ * the carrier's. */
+clockid_t gr_kernel_clock(clockid_t clock);
+
 #endif

@@ -13,7 +13,9 @@
 #include "runtime/base/rawsys.h"
 #include "runtime/core/hub.h"
 #include "runtime/core/nudge.h"
+#include "runtime/core/sigtimer.h"
 #include "runtime/core/tick.h"
+#include "runtime/core/tid.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -409,6 +411,13 @@ static bool may_run(const struct green *g, int sig)
 static void on_carrier(struct gr_hub *h, struct green *g, struct gr_signal *s, ucontext_t *uc)
 {
     struct green *to = addressee(g, s->sig, &s->info);
+    int tid;
+    if (s->info.si_code == SI_TIMER && gr_sigtimer_find(s->info.si_timerid, &tid)) {
+        to = gr_tid_green(tid);
+        if (!to) {
+            return; /* it has ended */
+        }
+    }
     s->process = !to;
     if (!to) {
         to = wants(h->main, s->sig) ? h->main : g && wants(g, s->sig) ? g : NULL;
@@ -823,6 +832,7 @@ void gr_sig_fork_child(void)
 {
     struct green *g = gr_self;
     gr_sigqueue_fork_child();
+    gr_sigtimer_fork_child();
     gr_sigqueue_drop(&unrouted, ~0ULL); /* a child starts with no pending signals */
     gr_sigqueue_drop(&g->pending, ~0ULL);
     atomic_store(&try_to_route, false);
