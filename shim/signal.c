@@ -3,6 +3,7 @@
 #include "shim/shim.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 static uint64_t set_bits(const sigset_t *set)
@@ -261,4 +262,15 @@ GR_SHIM int tgkill(pid_t pid, pid_t tid, int sig)
 {
     struct green *g = gr_on_green() && pid == getpid() ? gr_tid_green(tid) : NULL;
     return g ? (int)gr_ret(gr_sig_send(g, sig, NULL)) : real.tgkill(pid, tid, sig);
+}
+
+/* libc lifts the block of SIGABRT by a system call of its own. */
+GR_SHIM void abort(void)
+{
+    if (gr_on_green()) {
+        uint64_t set = gr_sigbit(SIGABRT);
+        (void)gr_sig_mask(SIG_UNBLOCK, &set, NULL);
+    }
+    real.abort();
+    __builtin_unreachable();
 }
