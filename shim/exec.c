@@ -1,6 +1,6 @@
 /*
- * unistd.h: exec. The new program inherits the signal mask of the calling green, and nothing of
- * ours.
+ * unistd.h: exec. The new program inherits the signal mask of the calling green and what is pending
+ * for it, and nothing of ours.
  *
  * Memory: these are called between fork and exec, so a long list of arguments is put into pages of
  * its own.
@@ -16,7 +16,7 @@
 static void before_exec(void)
 {
     if (gr_on_green()) {
-        gr_sig_expose();
+        gr_sig_before_exec();
         gr_fdtable_before_exec();
     }
 }
@@ -26,7 +26,7 @@ static int exec_failed(int rc)
     if (gr_on_green()) {
         int saved = errno;
         gr_fdtable_after_failed_exec();
-        gr_sig_conceal();
+        gr_sig_after_failed_exec();
         errno = saved;
     }
     return rc;

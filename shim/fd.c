@@ -11,6 +11,7 @@
 #include <linux/close_range.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
@@ -345,6 +346,11 @@ GR_SHIM int timerfd_create(int clock, int flags)
 GR_SHIM int signalfd(int fd, const sigset_t *set, int flags)
 {
     int made = real.signalfd(fd, set, flags);
+    if (made >= 0 && gr_on_green()) {
+        uint64_t bits;
+        memcpy(&bits, set, sizeof(bits));
+        gr_sig_signalfd(bits);
+    }
     return fd == -1 ? opened(made, GR_KIND_OTHER, flags & SFD_NONBLOCK) : made;
 }
 

@@ -18,6 +18,7 @@
 #include "runtime/core/tid.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -591,8 +592,39 @@ void gr_sig_init(struct green *main)
     gr_mask_only(mask);
 }
 
+/* What is pending for the thread that becomes main, not for the process. */
+static uint64_t pending_for_thread(void)
+{
+    char text[4096];
+    long fd = GR_SYS(SYS_openat, AT_FDCWD, "/proc/thread-self/status", O_RDONLY | O_CLOEXEC);
+    long n = fd < 0 ? 0 : GR_SYS(SYS_read, fd, text, sizeof(text) - 1);
+    if (fd >= 0) {
+        (void)GR_SYS(SYS_close, fd);
+    }
+    text[n > 0 ? n : 0] = '\0';
+    const char *at = strstr(text, "\nSigPnd:\t");
+    return at ? strtoull(at + sizeof("\nSigPnd:\t") - 1, NULL, 16) : 0;
+}
+
+/* All are blocked. What the kernel keeps for the carrier would belong to every green. */
+static void take_over_pending(struct green *main)
+{
+    struct timespec none = {0};
+    uint64_t set = 0;
+    (void)GR_SYS(SYS_rt_sigpending, &set, GR_SIG_SET_BYTES);
+    while (GR_UNLIKELY(set) && (set = pending_for_thread() & ~GR_SIG_ALWAYS_OPEN)) {
+        struct gr_signal s = {0};
+        s.sig = (int)GR_SYS(SYS_rt_sigtimedwait, &set, &s.info, &none, GR_SIG_SET_BYTES);
+        if (s.sig < 0) {
+            return;
+        }
+        (void)gr_sigqueue_add(&main->pending, &s);
+    }
+}
+
 void gr_sig_start(void)
 {
+    take_over_pending(gr_self);
     start_altstack(gr_self->hub);
     for (int sig = 1; sig < N_SIG; sig++) {
         if (sig != SIGKILL && sig != SIGSTOP && !(GR_SIG_LIBC & gr_sigbit(sig)) &&
@@ -708,7 +740,68 @@ void gr_sig_conceal(void)
     g->crit--;
 }
 
+/* Into the kernel's hands: pending for the carrier, or for the process. */
+static void raise_in_kernel(struct gr_signal *s)
+{
+    long pid = getpid();
+    if (s->handled) {
+        return;
+    }
+    if (s->process) {
+        (void)GR_SYS(SYS_rt_sigqueueinfo, pid, s->sig, &s->info);
+    } else {
+        (void)GR_SYS(SYS_rt_tgsigqueueinfo, pid, gr_self->hub->tid, s->sig, &s->info);
+    }
+}
+
+/* Signals handed over to the kernel for an exec: sent to the process, sent to the caller. */
+static uint64_t handed[2];
+
+void gr_sig_before_exec(void)
+{
+    struct green *g = gr_self;
+    struct gr_signal s;
+    gr_sig_expose();
+    while (gr_sigqueue_take(&g->pending, g->sig_mask, &s) ||
+           gr_sigqueue_take(&unrouted, g->sig_mask, &s)) {
+        raise_in_kernel(&s);
+        handed[s.process] |= gr_sigbit(s.sig);
+    }
+}
+
+/* The kernel gives the caller's first. */
+static void take_back(struct gr_sigqueue *q, bool process)
+{
+    struct timespec none = {0};
+    struct gr_signal s = {.process = process};
+    while (handed[process] && (s.sig = (int)GR_SYS(SYS_rt_sigtimedwait, &handed[process], &s.info,
+                                                   &none, GR_SIG_SET_BYTES)) > 0) {
+        (void)gr_sigqueue_add(q, &s);
+    }
+    handed[process] = 0;
+}
+
+void gr_sig_after_failed_exec(void)
+{
+    take_back(&gr_self->pending, false);
+    take_back(&unrouted, true);
+    gr_sig_conceal();
+}
+
 /* --- sending and waiting --- */
+
+/* What the program's signalfds are for. Only the kernel can put a signal into one. */
+static uint64_t in_signalfds;
+
+void gr_sig_signalfd(uint64_t set)
+{
+    in_signalfds |= set;
+}
+
+static bool is_for_signalfd(const struct green *g, int sig)
+{
+    return g->sig_mask & in_signalfds & gr_mask_common() & gr_sigbit(sig);
+}
 
 int gr_sig_send(struct green *g, int sig, const siginfo_t *info)
 {
@@ -734,7 +827,12 @@ int gr_sig_send(struct green *g, int sig, const siginfo_t *info)
         s.info.si_uid = getuid();
     }
     gr_enter(gr_self);
-    int rc = give(g, &s);
+    int rc = 0;
+    if (g == gr_self && is_for_signalfd(g, sig)) {
+        raise_in_kernel(&s);
+    } else {
+        rc = give(g, &s);
+    }
     gr_leave(gr_self);
     if (g == gr_self) {
         (void)gr_sig_check();

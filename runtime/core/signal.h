@@ -104,6 +104,14 @@ void gr_sig_expose(void);
 void gr_sig_conceal(void);
 void gr_sig_fork_child(void);
 
+/* gr_sig_before_exec - as gr_sig_expose(); the new program also finds pending what is pending for
+ * the caller. gr_sig_after_failed_exec - take all that back. */
+void gr_sig_before_exec(void);
+void gr_sig_after_failed_exec(void);
+
+/* gr_sig_signalfd - the program has made a signalfd for @set. */
+void gr_sig_signalfd(uint64_t set);
+
 /*
  * gr_native - issue a system call that may block the carrier, if nothing else can run meanwhile
  * (gr_hub_quiet()), and no request to cancel it is pending. Returns false when it must not; else
