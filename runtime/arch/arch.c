@@ -68,6 +68,23 @@ uintptr_t gr_arch_sp(const void *ucontext)
     return (uintptr_t)((const ucontext_t *)ucontext)->uc_mcontext.gregs[REG_RSP];
 }
 
+/* MXCSR, and above it the control word of the x87. */
+static uint64_t exchange_modes(uint64_t modes)
+{
+    uint32_t mxcsr;
+    uint16_t x87;
+    __asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(mxcsr), "=m"(x87));
+    uint64_t old = mxcsr | (uint64_t)x87 << 32;
+    if (modes != old) {
+        mxcsr = (uint32_t)modes;
+        x87 = (uint16_t)(modes >> 32);
+        __asm__ volatile("ldmxcsr %0\n\tfldcw %1" : : "m"(mxcsr), "m"(x87));
+    }
+    return old;
+}
+
+#define STANDARD_MODES (0x1f80 | 0x37fULL << 32)
+
 #define RED_ZONE 128 /* below the stack pointer, in use all the same */
 
 /* The frame: where to return to, the context, the siginfo; above them the floating-point state. */
@@ -121,6 +138,18 @@ uintptr_t gr_arch_sp(const void *ucontext)
     return (uintptr_t)((const ucontext_t *)ucontext)->uc_mcontext.sp;
 }
 
+static uint64_t exchange_modes(uint64_t modes)
+{
+    uint64_t old;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(old));
+    if (modes != old) {
+        __asm__ volatile("msr fpcr, %0" : : "r"(modes));
+    }
+    return old;
+}
+
+#define STANDARD_MODES 0
+
 #define RED_ZONE 0
 
 /* The frame: the siginfo, the context; above them what did not fit into it. */
@@ -147,6 +176,16 @@ static void relocate(ucontext_t *uc, ptrdiff_t by)
 uintptr_t gr_arch_pc(const void *ucontext)
 {
     return *context_pc((void *)ucontext);
+}
+
+uint64_t gr_arch_fp_begin(void)
+{
+    return exchange_modes(STANDARD_MODES);
+}
+
+void gr_arch_fp_end(uint64_t modes)
+{
+    (void)exchange_modes(modes);
 }
 
 char *gr_arch_free_stack(const void *ucontext)

@@ -60,6 +60,11 @@ typedef void gr_arch_handler_fn(int sig, siginfo_t *info, void *ucontext);
 void gr_arch_move_handler(gr_arch_handler_fn *fn, int sig, siginfo_t *info, void *ucontext,
                           const char *end, char *top) __attribute__((noreturn));
 
+/* gr_arch_fp_begin - give the calling function the floating-point modes that a handler begins with;
+ * returns those it had. gr_arch_fp_end - put them back. */
+uint64_t gr_arch_fp_begin(void);
+void gr_arch_fp_end(uint64_t modes);
+
 /* gr_arch_set_tp - change the thread pointer. Whoever calls must hold no address of a thread-local
  * object. */
 void gr_arch_set_tp(void *tp);

@@ -225,7 +225,9 @@ static bool act(struct green *g, struct gr_signal *s, ucontext_t *uc)
     g->sig_ran++;
     change_mask(g, g->sig_mask | act.mask | (act.flags & SA_NODEFER ? 0 : gr_sigbit(s->sig)));
     (void)gr_sig_check();
+    uint64_t modes = gr_arch_fp_begin();
     call_on_green(g, &act, s->sig, &s->info, seen);
+    gr_arch_fp_end(modes);
     change_mask(g, get_mask(seen));
     route_now(g);
     return true;
