@@ -23,6 +23,16 @@ bool gr_io_ready(int fd, unsigned event)
     return GR_SYS(SYS_ppoll, &p, 1, &none, NULL, 8) != 0;
 }
 
+/* Another process may have taken what was there, and the call waits after all, until a nudge
+ * (core/nudge.h) ends it. */
+static long call_when_ready(const struct gr_call *c)
+{
+    const struct gr_hub *h = gr_self->hub;
+    unsigned nudges = h->nudges;
+    long rc = gr_syscall6(c->plain_nr, GR_CALL_PLAIN(c));
+    return rc == -EINTR && h->nudges != nudges ? -EAGAIN : rc;
+}
+
 /* One try that does not block. */
 static long attempt(struct gr_fd *f, unsigned event, const struct gr_call *c)
 {
@@ -31,7 +41,7 @@ static long attempt(struct gr_fd *f, unsigned event, const struct gr_call *c)
             return -EAGAIN;
         }
         if (c->ask) {
-            return gr_syscall6(c->plain_nr, GR_CALL_PLAIN(c));
+            return call_when_ready(c);
         }
     }
     return gr_syscall6(c->nr, GR_CALL_ARGS(c));
