@@ -100,17 +100,17 @@ static void run_probe(struct probe *p)
 static long set_for(struct gr_sched **own, const struct gr_syscall *calls, int n)
 {
     struct probe p = {.before = *own, .calls = calls, .n_calls = n};
-    struct gr_sched *s = *own ? *own : malloc(sizeof(*s));
-    if (!s) {
+    run_probe(&p);
+    if (p.rc < 0) {
+        return p.rc;
+    }
+    if (!*own) {
+        *own = malloc(sizeof(**own));
+    }
+    if (!*own) {
         return -ENOMEM;
     }
-    run_probe(&p);
-    if (p.rc >= 0) {
-        *s = p.after;
-        *own = s;
-    } else if (!*own) {
-        free(s);
-    }
+    **own = p.after;
     return p.rc;
 }
 
