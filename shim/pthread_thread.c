@@ -53,23 +53,39 @@ static bool start_runtime(void)
     return true;
 }
 
+/* Has the program changed what threads get that ask for nothing? */
+static bool has_defaults;
+
+static size_t standard_size; /* 0: not looked at yet */
+
 /* The size libc gives to threads that ask for none. */
 static size_t standard_stack_size(void)
 {
-    static size_t size;
     pthread_attr_t plain;
-    if (!size && pthread_attr_init(&plain) == 0) {
-        (void)pthread_attr_getstacksize(&plain, &size);
+    if (!standard_size && pthread_attr_init(&plain) == 0) {
+        (void)pthread_attr_getstacksize(&plain, &standard_size);
         (void)pthread_attr_destroy(&plain);
     }
-    return size;
+    return standard_size;
+}
+
+/* pthread_setattr_default_np - <pthread.h>. Class: TRACK. */
+GR_SHIM int pthread_setattr_default_np(const pthread_attr_t *attr)
+{
+    int rc = real.pthread_setattr_default_np(attr);
+    if (rc == 0) {
+        has_defaults = true;
+        standard_size = 0;
+    }
+    return rc;
 }
 
 /* As many threads as the kernel lets a program have get the stack that libc would give them. Beyond
  * that there is nothing to be the same as, and page tables count: small ones. */
 static size_t default_stack_size(const struct gr_hub *h)
 {
-    return gr_config.stack_size || h->n_greens >= FULL_STACKS ? 0 : standard_stack_size();
+    bool small = gr_config.stack_size || h->n_greens >= FULL_STACKS;
+    return small && !has_defaults ? 0 : standard_stack_size();
 }
 
 static void read_attr(const struct gr_hub *h, const pthread_attr_t *attr, struct gr_green_attr *out)
@@ -99,6 +115,28 @@ static void read_attr(const struct gr_hub *h, const pthread_attr_t *attr, struct
     }
 }
 
+static int create(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
+{
+    struct gr_green_attr a;
+    struct gr_sched *sched;
+    struct green *g;
+    read_attr(gr_hub_here(), attr, &a);
+    int rc = gr_sched_for_new(attr, &sched);
+    if (rc) {
+        return -rc;
+    }
+    rc = gr_green_new(&a, fn, arg, &g);
+    if (rc) {
+        free(sched);
+        return -rc;
+    }
+    g->sched = sched;
+    gr_watchdog_start();
+    *out = gr_green_thread(g); /* before it runs: it may look at it */
+    gr_green_start(g);
+    return 0;
+}
+
 int gr_thread_create(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(void *), void *arg,
                      const void *caller)
 {
@@ -122,24 +160,13 @@ int gr_thread_create(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(voi
         return real.pthread_create(out, attr, fn, arg);
     }
     GR_COUNT(pthread_create);
-    struct gr_green_attr a;
-    struct gr_sched *sched;
-    struct green *g;
-    read_attr(gr_hub_here(), attr, &a);
-    int rc = gr_sched_for_new(attr, &sched);
-    if (rc) {
-        return -rc;
+    pthread_attr_t defaults;
+    if (GR_UNLIKELY(!attr && has_defaults) && pthread_getattr_default_np(&defaults) == 0) {
+        int rc = create(out, &defaults, fn, arg);
+        (void)pthread_attr_destroy(&defaults);
+        return rc;
     }
-    rc = gr_green_new(&a, fn, arg, &g);
-    if (rc) {
-        free(sched);
-        return -rc;
-    }
-    g->sched = sched;
-    gr_watchdog_start();
-    *out = gr_green_thread(g); /* before it runs: it may look at it */
-    gr_green_start(g);
-    return 0;
+    return create(out, attr, fn, arg);
 }
 
 GR_SHIM int pthread_create(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(void *),
@@ -164,6 +191,9 @@ GR_SHIM int pthread_tryjoin_np(pthread_t t, void **value)
     struct green *g = gr_thread_green(t);
     if (!g) {
         return real.pthread_tryjoin_np(t, value);
+    }
+    if (g->state != GR_DONE && g->state != GR_FREE) {
+        return EBUSY; /* whoever may join it */
     }
     return gr_ret_pos(gr_green_tryjoin(g, value));
 }

@@ -277,7 +277,9 @@ int gr_green_new(const struct gr_green_attr *attr, void *(*fn)(void *), void *ar
     g->exiting = false;
     atomic_store_explicit(&g->cancel_pending, false, memory_order_relaxed);
     g->crit = 1; /* entry() leaves */
-    g->name[0] = '\0';
+    if (gr_self) {
+        memcpy(g->name, gr_self->name, sizeof(g->name));
+    }
     gr_ctx_make(&g->ctx, g->user_stack ? gr_tls_floor(g->ctx.tp) : (void *)g, g->ctx.tp, entry, g);
     gr_list_push_back(&h->all, &g->all);
     if (++h->n_greens > h->n_peak) {

@@ -73,7 +73,7 @@ struct green {
     struct gr_sched *sched; /* the shim's: scheduling attributes of its own, or NULL */
     uint64_t sig_ran;       /* handlers run so far */
     stack_t sig_altstack;
-    char name[16]; /* pthread_setname_np */
+    char name[16]; /* pthread_setname_np, or the creator's; empty: the process's */
 };
 
 /* The green that runs on this thread of control; NULL on the hub, on foreign threads, and before
