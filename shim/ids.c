@@ -18,10 +18,10 @@ static GR_NOINLINE int call_keeping_errno(int (*fn)(long, long, long), long a, l
     return rc;
 }
 
-static int run_as_carrier(int (*fn)(long, long, long), long a, long b, long c)
+int gr_run_as_carrier(int (*fn)(long, long, long), long a, long b, long c)
 {
     struct green *g = gr_self;
-    struct green *main = g->hub->main;
+    struct green *main = g->hub->main; /* the carrier's own thread descriptor is its */
     if (g == main) {
         return fn(a, b, c);
     }
@@ -41,8 +41,8 @@ static int run_as_carrier(int (*fn)(long, long, long), long a, long b, long c)
 
 #define AS_CARRIER(name, a, b, c)                                                                  \
     (gr_on_green()                                                                                 \
-         ? run_as_carrier((int (*)(long, long, long))(void *)real.name, (long)(a), (long)(b),      \
-                          (long)(c))                                                               \
+         ? gr_run_as_carrier((int (*)(long, long, long))(void *)real.name, (long)(a), (long)(b),   \
+                             (long)(c))                                                            \
          : ((int (*)(long, long, long))(void *)real.name)((long)(a), (long)(b), (long)(c)))
 
 GR_SHIM int setuid(uid_t uid)

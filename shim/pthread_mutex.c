@@ -19,8 +19,7 @@ static int locked(int rc)
  * Class:    EMULATE; libc's own before the first thread, and for robust, priority-protocol and
  *           process-shared mutexes.
  * Waits:    until it is handed over, in order of arrival; handlers of signals run meanwhile.
- * Differs:  one that keeps libc's protocol is polled (up to 1 ms late); a robust one whose owner,
- *           a green, has ended stays locked.
+ * Differs:  one that keeps libc's protocol is polled (up to 1 ms late).
  */
 GR_SHIM int pthread_mutex_lock(pthread_mutex_t *m)
 {

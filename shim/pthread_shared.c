@@ -1,5 +1,6 @@
 #include "shim/pthread_shared.h"
 
+#include "runtime/core/tls.h"
 #include "runtime/sync/mutex.h"
 #include "runtime/sync/rwlock.h"
 #include "shim/shim.h"
@@ -165,19 +166,39 @@ static int owner_of(const pthread_mutex_t *m)
     return owner;
 }
 
+/*
+ * A call of libc's for @m. The kernel knows one list of robust mutexes for each of its threads, the
+ * carrier's: so they are all kept there, and other processes hear of it if this one dies.
+ */
+static int call_libc(int (*fn)(pthread_mutex_t *), pthread_mutex_t *m)
+{
+    return is_robust(m) ? gr_run_as_carrier((int (*)(long, long, long))(void *)fn, (long)m, 0, 0)
+                        : fn(m);
+}
+
+static bool is_held_by(const void *mutex, void *green)
+{
+    return owner_of(mutex) == ((const struct green *)green)->tid;
+}
+
+void gr_shared_mutexes_end(struct green *g)
+{
+    gr_tls_release_robust(g->hub->main->ctx.tp, is_held_by, g);
+}
+
 int gr_shared_mutex_trylock(pthread_mutex_t *m)
 {
     if (!is_recorded(m)) {
-        return real.pthread_mutex_trylock(m);
+        return call_libc(real.pthread_mutex_trylock, m);
     }
     int owner = owner_of(m);
     if (owner) {
-        return owner == gr_owner_self() ? real.pthread_mutex_trylock(m) : EBUSY;
+        return owner == gr_owner_self() ? call_libc(real.pthread_mutex_trylock, m) : EBUSY;
     }
     if (!record_hold(m)) {
         return EBUSY;
     }
-    int rc = real.pthread_mutex_trylock(m);
+    int rc = call_libc(real.pthread_mutex_trylock, m);
     if (rc && rc != EOWNERDEAD) {
         drop_hold(m);
     }
@@ -188,7 +209,7 @@ int gr_shared_mutex_lock(pthread_mutex_t *m, clockid_t clock, const struct times
 {
     struct gr_pace pace = {0};
     if (has_owner(m) && owner_of(m) == gr_owner_self()) {
-        return real.pthread_mutex_lock(m); /* recursion or an error: does not block */
+        return call_libc(real.pthread_mutex_lock, m); /* recursion or an error: does not block */
     }
     for (;;) {
         int rc = gr_shared_mutex_trylock(m);
@@ -216,7 +237,7 @@ int gr_shared_mutex_unlock(pthread_mutex_t *m)
             drop_hold(m); /* first: once unlocked, the object may be gone, or another's */
         }
     }
-    int rc = real.pthread_mutex_unlock(m);
+    int rc = call_libc(real.pthread_mutex_unlock, m);
     gr_count_ops(1);
     return rc;
 }

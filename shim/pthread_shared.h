@@ -75,6 +75,9 @@ int gr_shared_rwlock_lock(pthread_rwlock_t *rw, int (*try)(pthread_rwlock_t *), 
 int gr_shared_rwlock_trywrite(pthread_rwlock_t *rw);
 int gr_shared_rwlock_unlock(pthread_rwlock_t *rw);
 
+/* gr_shared_mutexes_end - @g ends: robust mutexes that it still holds have lost their owner. */
+void gr_shared_mutexes_end(struct green *g);
+
 /* 0, -EINTR, -ETIMEDOUT or -ECANCELED. */
 int gr_shared_sem_wait(sem_t *sem, clockid_t clock, const struct timespec *abs);
 

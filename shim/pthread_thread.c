@@ -24,6 +24,7 @@ static void thread_ends(struct green *g)
     g->cancel_async = false;
     gr_keys_end(g);
     gr_resolver_end();
+    gr_shared_mutexes_end(g);
     free(g->sched);
     g->sched = NULL;
 }

@@ -34,6 +34,13 @@ static inline struct green *gr_thread_green(pthread_t t)
     return gr_active ? gr_green_of(t) : NULL;
 }
 
+/*
+ * gr_run_as_carrier - call @fn(@a, @b, @c), which must not switch, under the identity of the
+ * carrier's own thread: libc's private data of a thread is the carrier's then. errno is set if the
+ * result is not 0.
+ */
+int gr_run_as_carrier(int (*fn)(long, long, long), long a, long b, long c);
+
 /* gr_resolver_start - before the first green is made: each shall have a resolver state of its own.
  */
 void gr_resolver_start(void);

@@ -325,7 +325,6 @@ static const struct gr_ctx *end(void *value)
     gr_sig_green_end(g);
     gr_list_remove(&g->all);
     h->n_greens--;
-    gr_tls_release_robust(g->ctx.tp);
     if (!g->is_main) {
         gr_tls_reset(g->ctx.tp);
     }

@@ -339,25 +339,34 @@ static void free_dynamic_tls(void *tp)
     }
 }
 
-/* The kernel looks after the carrier's list alone, so this is ours to do: tell who waits that the
- * owner has died. */
-void gr_tls_release_robust(void *tp)
+/* A link of the list leads to the next one's link; the way back lies right before it. */
+static uintptr_t *robust_link(uintptr_t tagged)
+{
+    return (uintptr_t *)(tagged & ~1UL); /* the low bit marks priority-inheriting ones */
+}
+
+static void mark_owner_died(uint32_t *word)
+{
+    uint32_t value = __atomic_load_n(word, __ATOMIC_RELAXED);
+    __atomic_store_n(word, (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED, __ATOMIC_RELEASE);
+    (void)GR_SYS(SYS_futex, word, FUTEX_WAKE, 1);
+}
+
+void gr_tls_release_robust(void *tp, bool (*is_due)(const void *mutex, void *arg), void *arg)
 {
     struct robust_list_head *head = (struct robust_list_head *)(desc_of(tp) + gr_tls.robust);
-    uint32_t tid = (uint32_t) * (int *)(desc_of(tp) + gr_tls.tid);
-    uintptr_t at =
-        (uintptr_t)head->list.next & ~1UL; /* the low bit marks priority-inheriting ones */
-    for (int i = 0; at != (uintptr_t)head && i < ROBUST_LIST_LIMIT; i++) {
-        uintptr_t next = (uintptr_t)((struct robust_list *)at)->next & ~1UL;
-        uint32_t *word = (uint32_t *)(at + (uintptr_t)head->futex_offset);
-        uint32_t value = __atomic_load_n(word, __ATOMIC_RELAXED);
-        if ((value & FUTEX_TID_MASK) == tid) {
-            __atomic_store_n(word, (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED, __ATOMIC_RELEASE);
-            (void)GR_SYS(SYS_futex, word, FUTEX_WAKE, 1);
+    uintptr_t *end = (uintptr_t *)&head->list.next;
+    uintptr_t *link = robust_link(*end);
+    for (int i = 0; link != end && i < ROBUST_LIST_LIMIT; i++) {
+        uintptr_t next = *link;
+        uint32_t *word = (uint32_t *)((char *)link + head->futex_offset);
+        if (is_due(word, arg)) {
+            robust_link(next)[-1] = link[-1];
+            *robust_link(link[-1]) = next;
+            mark_owner_died(word); /* from here on it may be another's */
         }
-        at = next;
+        link = robust_link(next);
     }
-    head->list.next = &head->list;
 }
 
 void gr_tls_reset(void *tp)

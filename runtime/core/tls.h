@@ -53,9 +53,12 @@ void gr_tls_destroy(void *tp);
 /* gr_tls_enter - first steps on a new thread of control, on the green itself. */
 void gr_tls_enter(void);
 
-/* gr_tls_release_robust - the owner of @tp ends: mark the robust mutexes it still holds
- * (EOWNERDEAD). */
-void gr_tls_release_robust(void *tp);
+/*
+ * gr_tls_release_robust - the owner of some of the robust mutexes in the list of @tp has ended:
+ * mark those that @is_due picks as the kernel does with those of a thread (EOWNERDEAD), and wake a
+ * waiter.
+ */
+void gr_tls_release_robust(void *tp, bool (*is_due)(const void *mutex, void *arg), void *arg);
 
 /*
  * Where in a thread's descriptor its resolver state lies, as seen in a kernel thread; set before
