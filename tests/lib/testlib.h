@@ -114,10 +114,13 @@ void span_end(struct span *span, int min_ms, const char *file, int line);
     } while (0)
 
 /* TAKES, and a thread of its own must get on meanwhile: it is to run once in each 10 ms, and in
-   nine of ten it has to. */
+   nine of ten it has to. Up to half of the time may be spent in a queue for a processor, which
+   does not count. */
 struct pulse {
     struct span span;
     pthread_t thread;
+    int64_t queued_ms;
+    char task[64]; /* below /proc, the kernel's for the thread */
     int stop;
     int beats;
 };
