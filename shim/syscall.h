@@ -39,5 +39,10 @@ bool gr_call_thread_id(const struct gr_call *s, long *ret);
 
 /* gr_call_sched - the same if it is about the scheduling of a thread. */
 bool gr_call_sched(const struct gr_call *s, long *ret);
+/*
+ * gr_call_getevents - io_getevents(2) and io_pgetevents(2) on a green. Returns the number of
+ * events, or -errno: -EINTR after any handler, unless there are events. Switches.
+ */
+long gr_call_getevents(const struct gr_call *s);
 
 #endif

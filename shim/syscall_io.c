@@ -143,7 +143,7 @@ static bool fd_twin(const struct gr_call *s, long *ret)
     }
 }
 
-/* --- waiting for descriptors --- */
+/* --- waiting for descriptors, and for the kernel's own asynchronous I/O --- */
 
 /* These three write the time that is left back, unlike their namesakes in libc. */
 static long call_ppoll(const struct gr_call *s)
@@ -217,6 +217,10 @@ static bool wait_twin(const struct gr_call *s, long *ret)
     case SYS_epoll_pwait:
     case SYS_epoll_pwait2:
         *ret = gr_ret(call_epoll(s));
+        return true;
+    case SYS_io_getevents:
+    case SYS_io_pgetevents:
+        *ret = gr_ret(gr_call_getevents(s));
         return true;
     default:
         return false;
