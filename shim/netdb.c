@@ -2,7 +2,7 @@
  * netdb.h: looking up hosts.
  *
  * With body hooks libc's functions are cooperative as they are. Without, a lookup that may talk to
- * a server runs on a worker thread while the green waits.
+ * a server runs on a worker thread while the green waits, with the green's resolver state.
  */
 #include "runtime/arch/arch.h"
 #include "runtime/core/tls.h"
@@ -80,7 +80,7 @@ void gr_resolver_start(void)
     pthread_t t;
     struct stat st;
     ptrdiff_t at = 0;
-    lookups = gr_body_hooked ? find_lookups() : 0;
+    lookups = find_lookups();
     if (!lookups || real.pthread_create(&t, NULL, find_state, &at)) {
         return;
     }
@@ -114,6 +114,35 @@ void gr_resolver_end(void)
     }
 }
 
+/* --- on a worker --- */
+
+extern GR_TLS struct __res_state *__resp GR_WEAK; /* what libc takes for the thread's */
+
+struct errand {
+    void (*fn)(void *);
+    void *arg;
+    struct __res_state *state; /* NULL: the worker's own */
+};
+
+static void run_errand(void *arg)
+{
+    struct errand *e = arg;
+    if (!e->state) {
+        e->fn(e->arg);
+        return;
+    }
+    struct __res_state *own = __resp;
+    __resp = e->state;
+    e->fn(e->arg);
+    __resp = own;
+}
+
+static void offload(void (*fn)(void *), void *arg)
+{
+    struct errand e = {fn, arg, gr_tls_resolver ? &_res : NULL};
+    gr_offload(run_errand, &e);
+}
+
 /* --- getaddrinfo, getnameinfo --- */
 
 struct addr_query {
@@ -141,7 +170,6 @@ static bool needs_no_server(const char *node, const char *service, const struct 
  * getaddrinfo - <netdb.h>; POSIX.1-2024 getaddrinfo(), getnameinfo()
  * Class:    OFFLOAD.
  * Waits:    for name servers. Signals do not cut it short; handlers run.
- * Differs:  without body hooks, a program's own changes of _res do not reach the worker.
  */
 GR_SHIM int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
                         struct addrinfo **out)
@@ -152,7 +180,7 @@ GR_SHIM int getaddrinfo(const char *node, const char *service, const struct addr
     }
     GR_COUNT(getaddrinfo);
     struct addr_query q = {.node = node, .service = service, .hints = hints, .out = out};
-    gr_offload(run_addr, &q);
+    offload(run_addr, &q);
     return q.rc;
 }
 
@@ -185,7 +213,7 @@ GR_SHIM int getnameinfo(const struct sockaddr *addr, socklen_t len, char *host, 
     }
     GR_COUNT(getnameinfo);
     struct name_query q = {addr, len, host, host_size, service, service_size, flags, 0};
-    gr_offload(run_name, &q);
+    offload(run_name, &q);
     return q.rc;
 }
 
@@ -256,7 +284,7 @@ struct host_static {
 static struct hostent *lookup(struct host_query *q, struct host_static *keep)
 {
     q->host = &q->own;
-    gr_offload(run_host, q);
+    offload(run_host, q);
     if (q->rc || !q->found) {
         free(q->buf);
         return NULL;
@@ -309,7 +337,7 @@ GR_SHIM struct hostent *gethostbyaddr(const void *addr, socklen_t len, int famil
 
 static int lookup_r(struct host_query *q, struct hostent **out, int *herr)
 {
-    gr_offload(run_host_r, q);
+    offload(run_host_r, q);
     *out = q->found;
     *herr = q->herr;
     return q->rc;
