@@ -651,13 +651,33 @@ GR_SHIM ssize_t tee(int in, int out, size_t n, unsigned flags)
     return gr_ret(splice_on(&c, in, out, 1));
 }
 
-/* vmsplice, getrandom - <fcntl.h>, <sys/random.h>. Class: PASSED. Cancel: cancellation points. */
+/*
+ * vmsplice - <fcntl.h>; vmsplice(2)
+ * Class:    YIELD unless SPLICE_F_NONBLOCK.
+ * Waits:    for room in the pipe or for something in it, as the end is that is given. Restarted
+ * after handlers with SA_RESTART. A cancellation point.
+ */
 GR_SHIM ssize_t vmsplice(int fd, const struct iovec *v, size_t n, unsigned flags)
 {
-    gr_look_for_cancel();
-    return real.vmsplice(fd, v, n, flags);
+    if (!gr_on_green() || (flags & SPLICE_F_NONBLOCK)) {
+        return real.vmsplice(fd, v, n, flags);
+    }
+    GR_CANCEL_POINT(vmsplice);
+    struct gr_fd *f = gr_fdtable_get(fd);
+    if (!f || !gr_fdtable_blocking(f)) {
+        return gr_ret(GR_SYS(SYS_vmsplice, fd, v, n, flags));
+    }
+    bool writes = (GR_SYS(SYS_fcntl, fd, F_GETFL) & O_ACCMODE) != O_RDONLY;
+    struct gr_call c = {.nr = SYS_vmsplice,
+                        .arg = {fd, (long)v, (long)n, flags | SPLICE_F_NONBLOCK},
+                        .plain_nr = SYS_vmsplice,
+                        .plain = {fd, (long)v, (long)n, flags}};
+    long rc = gr_io_retry(&f, writes ? GR_OUT : GR_IN, &c);
+    gr_fd_done(f);
+    return gr_ret(rc);
 }
 
+/* getrandom - <sys/random.h>. Class: PASSED. Cancel: cancellation point. */
 GR_SHIM ssize_t getrandom(void *buf, size_t n, unsigned flags)
 {
     gr_look_for_cancel();

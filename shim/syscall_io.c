@@ -8,8 +8,9 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 
-/* --- reading and writing --- */
+/* --- reading, writing, moving, sockets --- */
 
 static bool io_twin(const struct gr_call *s, long *ret)
 {
@@ -26,6 +27,41 @@ static bool io_twin(const struct gr_call *s, long *ret)
     case SYS_writev:
         *ret = writev((int)s->a, (const struct iovec *)s->b, (int)s->c);
         return true;
+    case SYS_preadv2: /* the offset takes two places, of which the first holds it all */
+        *ret = preadv2((int)s->a, (const struct iovec *)s->b, (int)s->c, s->d, (int)s->f);
+        return true;
+    case SYS_pwritev2:
+        *ret = pwritev2((int)s->a, (const struct iovec *)s->b, (int)s->c, s->d, (int)s->f);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool move_twin(const struct gr_call *s, long *ret)
+{
+    switch (s->nr) {
+    case SYS_sendfile:
+        *ret = sendfile((int)s->a, (int)s->b, (off_t *)s->c, (size_t)s->d);
+        return true;
+    case SYS_splice:
+        *ret = splice((int)s->a, (off64_t *)s->b, (int)s->c, (off64_t *)s->d, (size_t)s->e,
+                      (unsigned)s->f);
+        return true;
+    case SYS_tee:
+        *ret = tee((int)s->a, (int)s->b, (size_t)s->c, (unsigned)s->d);
+        return true;
+    case SYS_vmsplice:
+        *ret = vmsplice((int)s->a, (const struct iovec *)s->b, (size_t)s->c, (unsigned)s->d);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool socket_twin(const struct gr_call *s, long *ret)
+{
+    switch (s->nr) {
     case SYS_recvfrom:
         *ret = recvfrom((int)s->a, (void *)s->b, (size_t)s->c, (int)s->d, (struct sockaddr *)s->e,
                         (socklen_t *)s->f);
@@ -229,5 +265,6 @@ static bool wait_twin(const struct gr_call *s, long *ret)
 
 bool gr_call_io(const struct gr_call *s, long *ret)
 {
-    return io_twin(s, ret) || fd_twin(s, ret) || wait_twin(s, ret) || file_twin(s, ret);
+    return io_twin(s, ret) || socket_twin(s, ret) || move_twin(s, ret) || fd_twin(s, ret) ||
+           wait_twin(s, ret) || file_twin(s, ret);
 }
