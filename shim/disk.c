@@ -9,6 +9,83 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
+
+#define LARGEST 0x7ffff000UL /* the kernel's own limit on one transfer, MAX_RW_COUNT */
+
+/* --- reading at a position --- */
+
+static bool ends_at(int fd, off_t off)
+{
+    char c;
+    struct iovec v = {&c, 1};
+    return GR_SYS(SYS_preadv2, fd, &v, 1, off, 0, RWF_NOWAIT) == 0;
+}
+
+static long length(const struct iovec *v, int n)
+{
+    size_t sum = 0;
+    for (int i = 0; i < n; i++) {
+        sum += v[i].iov_len;
+    }
+    return (long)(sum < LARGEST ? sum : LARGEST);
+}
+
+/*
+ * The program's call @c, which reads to @v. If the page cache has all of it that was it; else the
+ * call is made, whole, on a stand-in. At a position that changes no result; at the current one,
+ * as read() does, the pieces would not be one for others who share it.
+ */
+static long read_at(const struct gr_syscall *c, const struct iovec *v, int n, off_t off)
+{
+    int fd = (int)c->arg[0];
+    if (off < 0 || gr_hub_quiet() || gr_cancelled(gr_self, GR_CANCEL)) {
+        return off < 0 ? gr_syscall_make(c) : gr_kernel_disk(c, GR_CANCEL);
+    }
+    long rc = GR_SYS(SYS_preadv2, fd, v, n, off, 0, RWF_NOWAIT);
+    if (rc == -EAGAIN || (rc > 0 && rc < length(v, n) && !ends_at(fd, off + rc))) {
+        return gr_kernel_disk(c, GR_CANCEL);
+    }
+    gr_hub_charge();
+    return rc == -EOPNOTSUPP || rc == -ENOSYS ? gr_syscall_make(c) : rc;
+}
+
+/*
+ * pread - <unistd.h>, <sys/uio.h>; POSIX.1-2024 pread(); readv(2)
+ * Class:    OFFLOAD if the disk must be asked. Cancellation points.
+ */
+GR_SHIM ssize_t pread(int fd, void *buf, size_t n, off_t off)
+{
+    if (!gr_on_green()) {
+        return real.pread(fd, buf, n, off);
+    }
+    GR_CANCEL_POINT(pread);
+    struct iovec v = {buf, n};
+    struct gr_syscall c = {SYS_pread64, {fd, (long)buf, (long)n, off}};
+    return gr_ret(read_at(&c, &v, 1, off));
+}
+
+extern void __chk_fail(void) GR_NORETURN;
+
+GR_SHIM ssize_t __pread_chk(int fd, void *buf, size_t n, off_t off, size_t size)
+{
+    if (n > size) {
+        __chk_fail();
+    }
+    return pread(fd, buf, n, off);
+}
+
+GR_SHIM ssize_t preadv(int fd, const struct iovec *v, int n, off_t off)
+{
+    if (!gr_on_green()) {
+        return real.preadv(fd, v, n, off);
+    }
+    GR_CANCEL_POINT(preadv);
+    struct gr_syscall c = {SYS_preadv, {fd, (long)v, n, off}};
+    return gr_ret(read_at(&c, v, n, off));
+}
+
+/* --- writing back --- */
 
 /*
  * fsync - <unistd.h>; POSIX.1-2024 fsync(), fdatasync(), sync(); syncfs(2), sync_file_range(2)

@@ -466,26 +466,14 @@ GR_SHIM ssize_t writev(int fd, const struct iovec *v, int n)
 }
 
 /*
- * pread, pwrite, preadv, pwritev - <unistd.h>, <sys/uio.h>
+ * pwrite, pwritev - <unistd.h>, <sys/uio.h>
  * Class:    PASSED: files have positions, and never wait for a peer.
  * Cancel:   cancellation point.
  */
-GR_SHIM ssize_t pread(int fd, void *buf, size_t n, off_t off)
-{
-    gr_look_for_cancel();
-    return real.pread(fd, buf, n, off);
-}
-
 GR_SHIM ssize_t pwrite(int fd, const void *buf, size_t n, off_t off)
 {
     gr_look_for_cancel();
     return real.pwrite(fd, buf, n, off);
-}
-
-GR_SHIM ssize_t preadv(int fd, const struct iovec *v, int n, off_t off)
-{
-    gr_look_for_cancel();
-    return real.preadv(fd, v, n, off);
 }
 
 GR_SHIM ssize_t pwritev(int fd, const struct iovec *v, int n, off_t off)
@@ -497,6 +485,9 @@ GR_SHIM ssize_t pwritev(int fd, const struct iovec *v, int n, off_t off)
 /* Offset -1 means the current position: readv() with flags. Any other offset is for files only. */
 GR_SHIM ssize_t preadv2(int fd, const struct iovec *v, int n, off_t off, int flags)
 {
+    if (off != -1 && flags == 0) {
+        return preadv(fd, v, n, off);
+    }
     gr_look_for_cancel();
     if (!gr_on_green() || off != -1 || (flags & RWF_NOWAIT)) {
         return real.preadv2(fd, v, n, off, flags);

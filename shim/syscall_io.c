@@ -105,6 +105,12 @@ static bool file_twin(const struct gr_call *s, long *ret)
     case SYS_flock:
         *ret = flock((int)s->a, (int)s->b);
         return true;
+    case SYS_pread64:
+        *ret = pread((int)s->a, (void *)s->b, (size_t)s->c, s->d);
+        return true;
+    case SYS_preadv:
+        *ret = preadv((int)s->a, (const struct iovec *)s->b, (int)s->c, s->d);
+        return true;
     case SYS_fsync:
         *ret = fsync((int)s->a);
         return true;
