@@ -97,16 +97,18 @@ def run(unit, launcher):
                 results[event["end"]] = Result(outcome, event["why"])
         if unit in results:
             if status is None or status < 0 or status > 3:      # behind its last test
-                outcome = "hang" if status is None else "crash"
-                results[unit] = Result(outcome, ended(launcher))
+                results[unit] = dead(status, launcher)
             break
         if running is None or running in results:
-            results[unit] = Result("crash", ended(launcher))
+            results[unit] = dead(status, launcher)
             break
-        results[running] = Result("hang" if status is None else "crash", ended(launcher))
+        results[running] = dead(status, launcher)
     return results
 
 
-def ended(launcher):
-    """The last lines of what was said."""
-    return "\n".join(text for text in launcher.log[-3:])[-4000:]
+def dead(status, launcher):
+    """How the interpreter ended in the middle of a test, and what was said last."""
+    said = "\n".join(launcher.log)[-4000:]
+    if status is None:
+        return Result("hang", f"no test began or ended for {QUIET} s\n{said}")
+    return Result("crash", f"the interpreter ended with status {status}\n{said}")
