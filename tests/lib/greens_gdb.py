@@ -43,7 +43,7 @@ def hubs():
             found.append(hub)
             hub = hub["next"]
     if not found:
-        here = gdb.parse_and_eval("hub_self")
+        here = gdb.parse_and_eval("gr_hub_self")
         if int(here) != 0:
             found.append(here)
     return found
