@@ -170,6 +170,13 @@ def run_suite(suite, report, options):
                 report.trouble(f"{suite.name}/{test}", "is listed, but there is no such test")
 
 
+def stop(number, _frame):
+    """A runner that is ended leaves no processes and no directories behind."""
+    for launcher in list(Launcher.running):
+        launcher.__exit__()
+    os._exit(128 + number)
+
+
 def main():
     parser = argparse.ArgumentParser(description="suites of other projects under greenshim")
     known = sorted(n[:-3] for n in os.listdir(HERE) if n.endswith(".py") and n != "run.py")
@@ -183,7 +190,8 @@ def main():
     parser.add_argument("--build", default=os.path.join(TOP, "build"))
     options = parser.parse_args()
     options.build = os.path.abspath(options.build)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
 
     report = Report()
     for name in options.suite or known:

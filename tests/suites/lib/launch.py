@@ -24,6 +24,8 @@ class Launcher:
     log        what all programs said, and how they ended
     """
 
+    running = set()
+
     def __init__(self, mode, build, slow=1):
         self.mode = mode
         self.slow = slow
@@ -34,11 +36,13 @@ class Launcher:
     def __enter__(self):
         self.directory = tempfile.mkdtemp(prefix="suite-")
         os.chmod(self.directory, 0o755)
+        self.running.add(self)
         return self
 
     def __exit__(self, *_):
         self.clean()
         shutil.rmtree(self.directory, ignore_errors=True)
+        self.running.discard(self)
 
     def environment(self, extra):
         env = {k: v for k, v in os.environ.items()
