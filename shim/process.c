@@ -1,5 +1,5 @@
 /*
- * Forking: fork, _Fork, vfork, daemon, forkpty.
+ * Forking: fork, _Fork, vfork (with vfork_*.S), daemon, forkpty.
  *
  * The child has one green, the caller's. Until the runtime has been told so no handler may run
  * there, so all signals are blocked from right before the fork on; they stay pending for the
@@ -104,10 +104,9 @@ void gr_process_init(void)
 }
 
 /*
- * fork - <unistd.h>; POSIX.1-2024 fork(), _Fork(); vfork(2)
+ * fork - <unistd.h>; POSIX.1-2024 fork(), _Fork()
  * Class:    TRACK. The child starts with the calling thread alone.
- * Differs:  vfork is fork: a child that shared our memory would run on our tables. It must not
- * count on the parent's seeing what it writes to memory.
+ * Differs:  none known.
  */
 GR_SHIM pid_t fork(void)
 {
@@ -117,9 +116,20 @@ GR_SHIM pid_t fork(void)
     return real.fork();
 }
 
-GR_SHIM pid_t vfork(void)
+/*
+ * vfork - <unistd.h>; vfork(2). Its body is a jump to what is returned here, vfork_*.S: libc's own
+ * returns twice, so no frame of ours may lie between it and its caller.
+ * Class:    TRACK
+ * Differs:  once the first thread was made vfork is fork: a child that shared our memory would run
+ *           on our tables, and stop all greens. The parent does not see what it writes to memory.
+ */
+pid_t (*gr_vfork_way(void))(void)
 {
-    return fork();
+    if (gr_active) {
+        return fork;
+    }
+    gr_fdtable_fork(false);
+    return real.vfork;
 }
 
 GR_SHIM pid_t _Fork(void)

@@ -25,6 +25,9 @@ void gr_fork_prepare(void);
 void gr_fork_parent(void);
 void gr_fork_child(void);
 
+/* gr_vfork_way - what vfork() is for the caller: libc's, or fork(). */
+pid_t (*gr_vfork_way(void))(void) __attribute__((visibility("hidden")));
+
 /* gr_wait4 - wait4(2), gr_waitid - waitid(2), on the calling green. A result or -errno. Switch
  * unless WNOHANG. */
 long gr_wait4(pid_t pid, int *status, int options, struct rusage *usage);
