@@ -22,7 +22,8 @@ static uint64_t background_ticks[64];
 static void say(const char *file, int line, const char *fmt, va_list ap)
 {
     char text[1024];
-    int len = snprintf(text, sizeof(text), "%s:%d: ", file, line);
+    int len =
+        snprintf(text, sizeof(text), "%s%s:%d: ", test_context ? test_context() : "", file, line);
 
     len += vsnprintf(text + len, sizeof(text) - (size_t)len, fmt, ap);
     if (len > (int)sizeof(text) - 2)

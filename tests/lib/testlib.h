@@ -34,6 +34,9 @@ void test_fail(const char *file, int line, const char *fmt, ...)
     __attribute__((format(printf, 3, 4), noreturn));
 void test_skip(const char *why) __attribute__((noreturn));
 
+/* A program may define it: what its failures say first. */
+const char *test_context(void) __attribute__((weak));
+
 /* What a busy machine can do to a right program: status 3. The runner tries again a few times; a
    fault shows every time. */
 void test_inconclusive(const char *file, int line, const char *fmt, ...)
