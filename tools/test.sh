@@ -7,7 +7,7 @@ set -u
 
 cd "$(dirname "$0")/.." || exit 1
 unset LD_PRELOAD
-all="build unit unit-asan unit-ubsan tools conformance apps suites aarch64-build aarch64
+all="build unit unit-asan unit-ubsan tools conformance random apps suites aarch64-build aarch64
     aarch64-greens lint"
 sections=${*:-$all}
 logs=build/test
@@ -65,6 +65,7 @@ section()
     unit-ubsan) unit unit-ubsan ubsan ;;
     tools) /usr/bin/python3 tests/tools/run.py ;;
     conformance) /usr/bin/python3 tests/conformance/run.py ;;
+    random) /usr/bin/python3 tests/random/run.py ;;
     apps) /usr/bin/python3 tests/apps/run.py ;;
     suites) /usr/bin/python3 tests/suites/run.py ;;
     aarch64-build) built aarch64-build BUILD=aarch64 all ;;
