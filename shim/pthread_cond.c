@@ -23,6 +23,14 @@ static int lock_any(pthread_mutex_t *m)
                          : real.pthread_mutex_lock(m);
 }
 
+/* Also when a handler ends the green during the wait: cleanup handlers expect to hold the mutex. */
+static void relock(pthread_mutex_t **m)
+{
+    if (GR_UNLIKELY(*m)) {
+        (void)lock_any(*m);
+    }
+}
+
 /*
  * A process-shared condition variable: let go of the mutex for a moment, then report a wake-up. The
  * caller finds out by its predicate whether there was one; waiters of other processes lose none to
@@ -36,7 +44,9 @@ static int wait_shared(pthread_mutex_t *m, clockid_t clock, const struct timespe
     if (rc) {
         return rc;
     }
+    pthread_mutex_t *unlocked __attribute__((cleanup(relock))) = m;
     int ended = gr_sleep_until(until < deadline ? until : deadline, GR_CANCEL);
+    unlocked = NULL;
     rc = lock_any(m);
     if (rc == 0 && ended == -ECANCELED) {
         return ECANCELED;
@@ -57,9 +67,11 @@ static int wait_mixed(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clock,
         gr_cond_leave(c);
         return rc;
     }
+    pthread_mutex_t *unlocked __attribute__((cleanup(relock))) = m;
     rc = -gr_cond_block(c, ticket, clock, abs);
-    int relock = lock_any(m);
-    return relock ? relock : rc;
+    unlocked = NULL;
+    int locked = lock_any(m);
+    return locked ? locked : rc;
 }
 
 static int wait_any(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clock,

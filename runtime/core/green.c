@@ -380,6 +380,29 @@ int gr_green_tryjoin(struct green *g, void **value_out)
     return g->state == GR_DONE ? collect(g, value_out) : -EBUSY;
 }
 
+/* The wait is over; or a handler that ran during it has ended the caller, which is unwound. */
+static void end_joining(struct green **joined)
+{
+    if (gr_self) {
+        gr_self->joining = NULL;
+    }
+    (*joined)->joiner = NULL;
+    (*joined)->join = GR_JOINABLE;
+}
+
+static int wait_for_end(struct green *g, int64_t deadline)
+{
+    struct green *joined __attribute__((cleanup(end_joining))) = g;
+    struct gr_waiter w;
+    gr_waiter_init(&w, g);
+    g->join = GR_JOINING;
+    g->joiner = &w;
+    if (gr_self) {
+        gr_self->joining = g;
+    }
+    return gr_park(&w, deadline, GR_CANCEL, GR_WHY_JOIN);
+}
+
 int gr_green_join(struct green *g, void **value_out, int64_t deadline)
 {
     struct green *self = gr_self;
@@ -391,19 +414,7 @@ int gr_green_join(struct green *g, void **value_out, int64_t deadline)
     if (rc != -EBUSY) {
         return rc;
     }
-    struct gr_waiter w;
-    gr_waiter_init(&w, g);
-    g->join = GR_JOINING;
-    g->joiner = &w;
-    if (self) {
-        self->joining = g;
-    }
-    rc = gr_park(&w, deadline, GR_CANCEL, GR_WHY_JOIN);
-    if (self) {
-        self->joining = NULL;
-    }
-    g->joiner = NULL;
-    g->join = GR_JOINABLE;
+    rc = wait_for_end(g, deadline);
     return rc && (g->state != GR_DONE || rc == -ECANCELED) ? rc : collect(g, value_out);
 }
 

@@ -121,12 +121,27 @@ static int give_up(struct gr_waiter *w, int rc, enum gr_why why)
     return gr_park(w, GR_FOREVER, 0, why);
 }
 
+struct queued {
+    struct gr_waiter *w; /* NULL: off its bucket */
+    enum gr_why why;
+};
+
+/* A handler that ran during the wait has ended the green, which is unwound. */
+static void leave_unwound(struct queued *q)
+{
+    if (GR_UNLIKELY(q->w)) {
+        (void)give_up(q->w, -ECANCELED, q->why);
+    }
+}
+
 int gr_lot_wait(struct gr_bucket *b, struct gr_waiter *w, int64_t deadline, unsigned flags,
                 enum gr_why why)
 {
+    struct queued q __attribute__((cleanup(leave_unwound))) = {w, why};
     gr_list_push_back(&b->waiters, &w->link);
     gr_lot_unlock(b);
     int rc = gr_park(w, deadline, flags, why);
+    q.w = NULL;
     if (rc) {
         rc = give_up(w, rc, why);
     }

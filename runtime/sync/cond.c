@@ -37,6 +37,14 @@ int gr_cond_block(pthread_cond_t *c, unsigned ticket, clockid_t clock, const str
     return rc;
 }
 
+/* Also when a handler ends the green during the wait: cleanup handlers expect to hold the mutex. */
+static void relock(pthread_mutex_t **m)
+{
+    if (GR_UNLIKELY(*m)) {
+        (void)gr_mutex_cond_lock(*m);
+    }
+}
+
 int gr_cond_wait(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clock, const struct timespec *abs)
 {
     unsigned ticket = gr_cond_enter(c);
@@ -45,9 +53,11 @@ int gr_cond_wait(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clock, const s
         gr_cond_leave(c);
         return rc;
     }
+    pthread_mutex_t *unlocked __attribute__((cleanup(relock))) = m;
     rc = gr_cond_block(c, ticket, clock, abs);
-    int relock = gr_mutex_cond_lock(m);
-    return relock ? relock : rc;
+    unlocked = NULL;
+    int locked = gr_mutex_cond_lock(m);
+    return locked ? locked : rc;
 }
 
 void gr_cond_wake(pthread_cond_t *c, bool all)
