@@ -17,12 +17,22 @@ static int missing(void)
     return -1;
 }
 
+static bool in_one_object(const void *a, const void *b)
+{
+    Dl_info of_a;
+    Dl_info of_b;
+    return dladdr(a, &of_a) && dladdr(b, &of_b) && of_a.dli_fbase == of_b.dli_fbase;
+}
+
+/* The first behind us. If it is libc's, in the version that is meant; a preloaded library's has
+ * none. */
 static void *find(const char *name, const char *version)
 {
     int saved = errno;
-    void *fn = version ? dlvsym(RTLD_NEXT, name, version) : NULL;
-    if (!fn) {
-        fn = dlsym(RTLD_NEXT, name);
+    void *fn = dlsym(RTLD_NEXT, name);
+    void *pinned = version ? dlvsym(RTLD_NEXT, name, version) : NULL;
+    if (fn && pinned && in_one_object(fn, pinned)) {
+        fn = pinned;
     }
     errno = saved;
     return fn ? fn : (void *)missing;
