@@ -41,12 +41,7 @@ clockid_t gr_kernel_clock(clockid_t clock)
     return g ? clock_of(g->hub->tid) : clock;
 }
 
-/*
- * clock_gettime, clock_getres, pthread_getcpuclockid - <time.h>, <pthread.h>
- * Class:    EMULATE for the clocks of green threads.
- * Differs:  what a thread has used before somebody first asks for such a clock is an estimate.
- */
-GR_SHIM int clock_gettime(clockid_t clock, struct timespec *now)
+int gr_clock_read(clockid_t clock, struct timespec *now)
 {
     struct green *g = GR_UNLIKELY(is_thread_clock(clock)) ? gr_clock_green(clock) : NULL;
     if (GR_LIKELY(!g)) {
@@ -55,6 +50,16 @@ GR_SHIM int clock_gettime(clockid_t clock, struct timespec *now)
     GR_COUNT(clock_gettime);
     *now = gr_ns_timespec(gr_cpu_ns(g));
     return 0;
+}
+
+/*
+ * clock_gettime, clock_getres, pthread_getcpuclockid - <time.h>, <pthread.h>
+ * Class:    EMULATE for the clocks of green threads.
+ * Differs:  what a thread has used before somebody first asks for such a clock is an estimate.
+ */
+GR_SHIM int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    return gr_clock_read(clock, now);
 }
 
 GR_SHIM int clock_getres(clockid_t clock, struct timespec *res)

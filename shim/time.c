@@ -40,7 +40,7 @@ static int sleep_until(int64_t deadline)
 static int64_t read_clock(clockid_t clock)
 {
     struct timespec ts;
-    return clock_gettime(clock, &ts) ? GR_FOREVER : gr_timespec_ns(&ts);
+    return gr_clock_read(clock, &ts) ? GR_FOREVER : gr_timespec_ns(&ts);
 }
 
 static bool is_wall(clockid_t clock)
@@ -49,10 +49,10 @@ static bool is_wall(clockid_t clock)
            clock == CLOCK_TAI || clock == CLOCK_REALTIME_ALARM || clock == CLOCK_BOOTTIME_ALARM;
 }
 
-/* Sleep until @clock shows @when. */
+/* Sleep until the callers' @clock shows @when. */
 static int sleep_on(clockid_t clock, int64_t when)
 {
-    if (clock == CLOCK_MONOTONIC) {
+    if (clock == CLOCK_MONOTONIC && gr_clock_callers == gr_clock_kernel) {
         return sleep_until(when);
     }
     int64_t slice = is_wall(clock) ? SETTABLE_NS : CPU_NS;
@@ -69,17 +69,17 @@ static int sleep_on(clockid_t clock, int64_t when)
     }
 }
 
+/* Setting a clock does not change relative sleeps. */
 static int sleep_for(clockid_t clock, int64_t ns, struct timespec *left)
 {
-    clockid_t by = is_wall(clock) ? CLOCK_MONOTONIC
-                                  : clock; /* setting a clock does not change relative sleeps */
+    bool wall = is_wall(clock);
     int64_t when;
-    if (__builtin_add_overflow(read_clock(by), ns, &when)) {
+    if (__builtin_add_overflow(wall ? gr_now() : read_clock(clock), ns, &when)) {
         when = GR_FOREVER;
     }
-    int rc = sleep_on(by, when);
+    int rc = wall ? sleep_until(when) : sleep_on(clock, when);
     if (rc == -EINTR) {
-        int64_t rest = when - read_clock(by);
+        int64_t rest = when - (wall ? gr_now() : read_clock(clock));
         if (rest <= 0) {
             return 0;
         }

@@ -12,6 +12,10 @@
 int gr_clock_sleep(clockid_t clock, int flags, const struct timespec *request,
                    struct timespec *left);
 
+/* gr_clock_read - clock_gettime(2) as the program sees @clock: by a library preloaded behind us, a
+ * green's processor time. 0, or -1 and errno. */
+int gr_clock_read(clockid_t clock, struct timespec *now);
+
 /* gr_clock_green - the green whose processor time @clock is; NULL: another clock, or the caller is
  * no green. */
 struct green;

@@ -1,4 +1,10 @@
-/* Time: absolute deadlines on the monotonic clock, in nanoseconds. */
+/*
+ * Time: absolute deadlines on the monotonic clock, in nanoseconds.
+ *
+ * There are two views of a clock: the kernel's, which is ours, and our callers', in which they give
+ * times. They differ if a library preloaded behind us shows another time (libfaketime). One in
+ * front of us has turned times into the kernel's before it calls us.
+ */
 #ifndef GR_BASE_CLOCK_H
 #define GR_BASE_CLOCK_H
 
@@ -9,11 +15,19 @@
 #define GR_FOREVER INT64_MAX /* no deadline */
 #define GR_NSEC    1000000000LL
 
+typedef int gr_clock_fn(clockid_t clock, struct timespec *ts);
+
+extern gr_clock_fn *gr_clock_kernel;  /* libc's clock_gettime */
+extern gr_clock_fn *gr_clock_callers; /* the first clock_gettime behind us */
+
+/* Find both. Until then they are the program's. */
+void gr_clock_init(void);
+
 /* Current monotonic time in ns (vDSO, never a system call of ours). */
 static inline int64_t gr_now(void)
 {
     struct timespec ts;
-    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
+    (void)gr_clock_kernel(CLOCK_MONOTONIC, &ts);
     return (int64_t)ts.tv_sec * GR_NSEC + ts.tv_nsec;
 }
 
@@ -49,16 +63,16 @@ static inline int64_t gr_deadline_in(int64_t ns)
     return __builtin_add_overflow(now, ns, &when) ? GR_FOREVER : when;
 }
 
-/* Monotonic deadline for an absolute time @abs on @clock. A past time gives a deadline that has
- * passed. */
+/* Monotonic deadline for an absolute time @abs on the callers' @clock. A past time gives a deadline
+ * that has passed. */
 static inline int64_t gr_deadline_at(clockid_t clock, const struct timespec *abs)
 {
     int64_t when = gr_timespec_ns(abs);
-    if (clock == CLOCK_MONOTONIC || when == GR_FOREVER) {
+    if ((clock == CLOCK_MONOTONIC && gr_clock_callers == gr_clock_kernel) || when == GR_FOREVER) {
         return when;
     }
     struct timespec ts;
-    (void)clock_gettime(clock, &ts);
+    (void)gr_clock_callers(clock, &ts);
     int64_t left;
     if (__builtin_sub_overflow(when, gr_timespec_ns(&ts), &left)) {
         return when < 0 ? 0 : GR_FOREVER;
