@@ -313,7 +313,7 @@ static void set_variable(const struct request *r, const char *name, const char *
     }
 }
 
-/* Our library first; what the user preloads stays behind it. */
+/* What the user preloads stays in front of our library, as it stands in front of libc. */
 static void set_environment(const struct request *r)
 {
     const char *old = getenv("LD_PRELOAD");
@@ -322,7 +322,7 @@ static void set_environment(const struct request *r)
     if (!preload) {
         stop(STATUS_CANNOT_EXEC, "out of memory");
     }
-    (void)snprintf(preload, size, "%s%s%s", r->library, old && *old ? ":" : "", old ? old : "");
+    (void)snprintf(preload, size, "%s%s%s", old ? old : "", old && *old ? ":" : "", r->library);
     set_variable(r, "LD_PRELOAD", preload);
     free(preload);
     for (size_t i = 0; i < N_SETTINGS; i++) {

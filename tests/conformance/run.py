@@ -3,10 +3,10 @@
 
 Modes: native, native-bg (TEST_BACKGROUND=8), green (under greenrun; standard output must equal the
 native run's), green-bg, nodeep (greenrun --no-deep), harvest (GREENSHIM_TLS=harvest), off
-(preloaded with GREENSHIM=off), and last (only programs with a PRELOAD line: our library comes
-after theirs). With --emulator the programs are another machine's: what does not pass natively is
-beyond the emulator, and there is no greenrun (modes native, nodeep and harvest; body hooks are for
-x86-64 only).
+(preloaded with GREENSHIM=off), and first (only programs with a PRELOAD line: our library comes
+before theirs, by greenrun after them). With --emulator the programs are another machine's: what
+does not pass natively is beyond the emulator, and there is no greenrun (modes native, nodeep and
+harvest; body hooks are for x86-64 only).
 
 Lines a source may carry, each a comment of its own:
   MODES: native green ...   only these modes
@@ -34,7 +34,7 @@ sys.dont_write_bytecode = True      # no __pycache__ in the source tree
 
 import processes  # noqa: E402
 
-MODES = ["native", "native-bg", "green", "green-bg", "nodeep", "harvest", "off", "last"]
+MODES = ["native", "native-bg", "green", "green-bg", "nodeep", "harvest", "off", "first"]
 NATIVE = {"native", "native-bg"}
 output_lock = threading.Lock()
 
@@ -51,7 +51,7 @@ class Program:
         self.green_env = dict(w.split("=", 1) for w in lines.get("GREEN-ENV", "").split())
         self.modes = lines["MODES"].split() if "MODES" in lines else MODES
         if not self.preload:
-            self.modes = [m for m in self.modes if m != "last"]
+            self.modes = [m for m in self.modes if m != "first"]
 
 
 class Runner:
@@ -79,8 +79,8 @@ class Runner:
         if mode == "off":
             env["GREENSHIM"] = "off"
             preload.insert(0, self.library)
-        elif mode == "last":
-            preload.append(self.library)
+        elif mode == "first":
+            preload.insert(0, self.library)
         elif mode not in NATIVE:
             argv = [self.greenrun] + (["--no-deep"] if mode == "nodeep" else []) + ["--"] + argv
         if preload:

@@ -81,10 +81,10 @@ def signal_mask_and_dispositions_are_inherited(p):
 
 
 @test
-def other_preloads_stay_behind_ours(p):
+def other_preloads_stay_before_ours(p):
     other = p.compile("int other;", p.path("libother.so"), "-shared", "-fPIC")
     result = p.run(p.show, env={"LD_PRELOAD": other})
-    equal(lines(result.stdout, "env"), [f"LD_PRELOAD={p.library}:{other}"], "LD_PRELOAD")
+    equal(lines(result.stdout, "env"), [f"LD_PRELOAD={other}:{p.library}"], "LD_PRELOAD")
     equal(result.stderr, b"", "standard error")
 
 
@@ -187,7 +187,7 @@ def print_env_is_what_a_shell_needs(p):
         '"$GREENSHIM_STACK_SIZE" "$GREENSHIM_DEEP"'
     out = subprocess.run(["sh", "-c", script], capture_output=True, timeout=TIMEOUT,
                          check=True, env=clean_environment({})).stdout.decode()
-    equal(out, f"{p.library}:{odd}|64K|0", "values in the shell")
+    equal(out, f"{odd}:{p.library}|64K|0", "values in the shell")
     plain = p.run("--print-env", "--stats").stdout.decode()
     equal(plain, f"LD_PRELOAD={p.library}\nGREENSHIM_STATS=1\n", "without quotes")
 
