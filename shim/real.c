@@ -5,10 +5,12 @@
  */
 #include "shim/symbols.h"
 
+#include "runtime/base/clock.h"
 #include "runtime/base/compiler.h"
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <gnu/lib-names.h>
 #include <stddef.h>
 
 static int missing(void)
@@ -72,6 +74,20 @@ void gr_real_resolve(void)
     for (int i = 0; i < GR_N_ROWS; i++) {
         const struct gr_row_info *row = &gr_rows[i];
         resolve(gr_row_slot(row), row->name, row->version);
+    }
+}
+
+void gr_real_clocks(void)
+{
+    void *libc = dlopen(LIBC_SO, RTLD_LAZY | RTLD_NOLOAD);
+    void *kernel = libc ? dlsym(libc, "clock_gettime") : NULL;
+    const void *behind = (const void *)real.clock_gettime; /* libc's, our stub, another library's */
+    bool is_libcs = !kernel || in_one_object(behind, kernel) ||
+                    in_one_object(behind, (const void *)gr_real_clocks);
+    gr_clock_callers = real.clock_gettime;
+    gr_clock_kernel = is_libcs ? real.clock_gettime : (gr_clock_fn *)kernel;
+    if (libc) {
+        (void)dlclose(libc);
     }
 }
 

@@ -20,9 +20,6 @@ typedef int gr_clock_fn(clockid_t clock, struct timespec *ts);
 extern gr_clock_fn *gr_clock_kernel;  /* libc's clock_gettime */
 extern gr_clock_fn *gr_clock_callers; /* the first clock_gettime behind us */
 
-/* Find both. Until then they are the program's. */
-void gr_clock_init(void);
-
 /* Current monotonic time in ns (vDSO, never a system call of ours). */
 static inline int64_t gr_now(void)
 {

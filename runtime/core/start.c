@@ -6,7 +6,6 @@
  * first thread is asked for; then a trial green proves, from the inside, that thread-local storage
  * made by us behaves. If anything is not as expected the process stays on kernel threads.
  */
-#include "runtime/base/clock.h"
 #include "runtime/base/config.h"
 #include "runtime/base/log.h"
 #include "runtime/base/rawsys.h"
@@ -223,7 +222,6 @@ int gr_runtime_start(const char **why)
     int saved = errno;
     bool others = has_other_threads();
     size_t n = 0;
-    gr_clock_init();
     gr_ctx_init();
     for (long way = gr_config.tls;; way++) {
         if (way == GR_TLS_OFF) {
