@@ -58,7 +58,7 @@ def held_idle(run, server, proc):
 def end_with_clients(run, server, proc):
     idle = lib.Idle(server.held, server.connect)
     try:
-        return run.end(proc)
+        return run.end(proc, server.stop)
     finally:
         idle.close()
 
@@ -77,7 +77,7 @@ def serve(kind, mode, build):
         server = kind(run)
         with run.guard('prepare', 150):
             server.prepare()
-        proc = run.popen(server.argv())
+        proc = server.proc = run.popen(server.argv())
         run.listening(proc, server.port)
 
         def guarded(step, seconds, call):
@@ -96,7 +96,7 @@ def serve(kind, mode, build):
         else:
             facts['uncovered'] = coverage(run, proc)
             if mode == 'off':
-                attempt(run, facts, 'exit status', lambda: run.end(proc))
+                attempt(run, facts, 'exit status', lambda: run.end(proc, server.stop))
             else:
                 attempt(run, facts, 'exit status', lambda: guarded(
                     'end', 60, lambda: end_with_clients(run, server, proc)))

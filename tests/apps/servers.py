@@ -6,8 +6,12 @@ compares.  The data lives in run.dir; the port is free at the time of asking.
 
 import os
 import re
+import shutil
+import signal
 import socket
+import struct
 import threading
+import time
 
 import lib
 from harness import PYTHON, Failure, wait_until
@@ -29,12 +33,14 @@ class Server:
     name = ''
     needs = ()          # commands that must be installed
     idle = 1000         # idle connections held while a probe answers
-    held = 8            # connections still open when SIGTERM comes
+    held = 8            # connections still open when it is told to end
+    stop = signal.SIGTERM
     noise = None        # lines on stderr that may come or not come natively
 
     def __init__(self, run):
         self.run = run
         self.port = lib.free_port()
+        self.proc = None    # once started
 
     def prepare(self):
         """Files and helpers."""
@@ -217,13 +223,14 @@ class PythonHttp(HttpServer):
 class Nginx(HttpServer):
     name = 'nginx'
     needs = ('nginx', 'wrk')
+    level = 'error'
 
     def prepare(self):
         super().prepare()
         d = self.run.dir
         self.run.write('nginx.conf', '\n'.join((
             'daemon off;', 'user www-data;', 'worker_processes 1;', 'worker_rlimit_nofile 4096;',
-            'pid %s/nginx.pid;' % d, 'error_log %s/nginx.err;' % d,
+            'pid %s/nginx.pid;' % d, 'error_log %s/nginx.err %s;' % (d, self.level),
             'events { worker_connections 3000; }',
             'http { access_log off; aio threads;',
             ' client_body_temp_path %s/nb; proxy_temp_path %s/np;' % (d, d),
@@ -242,6 +249,7 @@ class Apache(HttpServer):
     needs = ('apache2', 'wrk')
     mpm = ''
     more = ''
+    servers = 1
     threads = 64
 
     def prepare(self):
@@ -256,8 +264,9 @@ class Apache(HttpServer):
             'LoadModule status_module %s/mod_status.so' % modules,
             'ErrorLog %s/apache.err' % d, 'DocumentRoot %s/www' % d,
             'StartServers 1', 'KeepAlive On', 'MaxKeepAliveRequests 0', 'KeepAliveTimeout 60',
-            'ServerLimit 1', self.more, 'ThreadLimit %d' % self.threads,
-            'ThreadsPerChild %d' % self.threads, 'MaxRequestWorkers %d' % self.threads,
+            'ServerLimit %d' % self.servers, self.more, '<IfModule !mpm_prefork_module>',
+            'ThreadLimit %d' % self.threads, 'ThreadsPerChild %d' % self.threads, '</IfModule>',
+            'MaxRequestWorkers %d' % (self.threads * self.servers),
             '<Location /server-status>', ' SetHandler server-status', '</Location>', '')))
 
     def argv(self):
@@ -280,6 +289,78 @@ class ApacheEvent(Apache):
     name = 'apache-event'
     mpm = 'event'
     more = 'AsyncRequestWorkerFactor 20'
+
+
+class Restarts(HttpServer):
+    """Told to start anew while clients come and go: each gets its answer."""
+
+    idle = 0
+    held = 0
+    graceful = None     # lets requests finish
+    log = ''
+    said = ''           # in the log, once for each start
+
+    def load(self):
+        def go(number):
+            if number:
+                return lib.http_load(self.port, self.files, 2, 60, close=True)
+            for _ in range(3):
+                self.restart(self.graceful)
+            return None
+
+        lib.in_threads(5, go)
+        return self.probe()
+
+    def starts(self):
+        with open(self.run.path(self.log), errors='replace') as f:
+            return f.read().count(self.said)
+
+    def restart(self, sig):
+        """To its end: a signal on the way may get lost, natively too."""
+        want = self.starts() + 1
+        self.proc.send_signal(sig)
+        if not wait_until(lambda: self.starts() >= want):
+            raise Failure('no new start after signal %d' % sig)
+
+
+class ApacheRestarts(Restarts, Apache):
+    needs = ('apache2',)
+    graceful = signal.SIGUSR1
+    log = 'apache.err'
+    said = 'resuming normal operations'
+    threads = 16
+    servers = 8
+
+    def load(self):
+        answer = super().load()
+        self.restart(signal.SIGHUP)     # ends requests
+        return answer + ', ' + self.probe()
+
+
+class ApacheWorkerRestarts(ApacheRestarts):
+    name = 'apache-worker-restarts'
+    mpm = 'worker'
+
+
+class ApacheEventRestarts(ApacheRestarts):
+    name = 'apache-event-restarts'
+    mpm = 'event'
+
+
+class ApachePreforkRestarts(ApacheRestarts):
+    name = 'apache-prefork-restarts'
+    mpm = 'prefork'
+    threads = 1
+
+
+class NginxRestarts(Restarts, Nginx):
+    name = 'nginx-restarts'
+    needs = ('nginx',)
+    graceful = signal.SIGHUP
+    log = 'nginx.err'
+    said = 'reconfiguring'
+    level = 'notice'
+    stop = signal.SIGQUIT
 
 
 class Stunnel(Behind):
@@ -362,6 +443,149 @@ class Microsocks(Behind):
         kept = super().load()
         named = lib.http_load(self.back, self.files, 16, 30, self.proxy, close=True, by_name=True)
         return '%s; by name %s' % (kept, named)
+
+
+class Haproxy(Behind):
+    """Four threads, each with its own poller and more variables than any other's."""
+
+    name = 'haproxy'
+    needs = ('haproxy',)
+    noise = r'stopped \(cumulated'
+    stop = signal.SIGUSR1
+
+    def prepare(self):
+        super().prepare()
+        self.run.write('haproxy.cfg', '\n'.join((
+            'global', ' nbthread 4', ' maxconn 2000', 'defaults', ' mode http',
+            ' timeout connect 20s', ' timeout client 60s', ' timeout server 60s', 'frontend f',
+            ' bind %s:%d' % (lib.HOST, self.port), ' default_backend b', 'backend b',
+            ' server s %s:%d' % (lib.HOST, self.back), '')))
+
+    held = 0    # SIGUSR1: no new connections, ends with the last one
+
+    def argv(self):
+        return ['haproxy', '-db', '-f', self.run.path('haproxy.cfg')]
+
+
+class Varnish(Behind):
+    """A manager and a child with pools of threads whose stacks are small."""
+
+    name = 'varnish'
+    needs = ('varnishd',)
+    idle = 300
+
+    def argv(self):
+        return ['varnishd', '-F', '-j', 'none', '-a', '%s:%d' % (lib.HOST, self.port),
+                '-b', '%s:%d' % (lib.HOST, self.back), '-n', self.run.path('v'),
+                '-s', 'malloc,32m', '-p', 'timeout_idle=60']
+
+
+# ---------------------------------------------------------------------------- processes
+
+
+class Socat(Server):
+    """A child for each connection, which starts a program and copies between the two."""
+
+    name = 'socat'
+    needs = ('socat',)
+    idle = 40
+    noise = r'exited on signal|Connection reset|Broken pipe'
+
+    def argv(self):
+        return ['socat', 'TCP-LISTEN:%d,bind=%s,reuseaddr,fork,backlog=100' % (
+            self.port, lib.HOST), 'EXEC:cat']
+
+    def greet(self, sock):
+        sock.sendall(b'good day')
+        if lib.read_exactly(sock, 8) != b'good day':
+            raise OSError('wrong echo')
+
+    def probe(self):
+        with socket.create_connection((lib.HOST, self.port), timeout=lib.PATIENCE) as s:
+            self.greet(s)
+            s.shutdown(socket.SHUT_WR)
+            return 'echo, then %r' % s.recv(1)
+
+    def load(self):
+        """Connections, then a chain of socats: stream to UNIX socket to a terminal's program."""
+        def client(number):
+            with socket.create_connection((lib.HOST, self.port), timeout=lib.PATIENCE) as s:
+                for i in range(20):
+                    message = b'%06d/%06d' % (number, i)
+                    s.sendall(message)
+                    if lib.read_exactly(s, len(message)) != message:
+                        raise OSError('wrong echo')
+
+        lib.in_threads(8, client)
+        run = self.run
+        listener = run.popen(['socat', 'UNIX-LISTEN:sock,fork', 'SYSTEM:cat; echo end'])
+        if not wait_until(lambda: os.path.exists(run.path('sock'))):
+            raise Failure('no UNIX socket')
+        answer = run.program(['socat', '-t', '20', '-', 'UNIX-CONNECT:sock'], stdin='unix\n')
+        run.end(listener)
+        answer += run.program(['socat', '-t', '20', '-', 'EXEC:head -1,pty,ctty,setsid,echo=0'],
+                              stdin='terminal\n')
+        run.program(['socat', '-u', 'EXEC:seq 3000', 'OPEN:numbers,creat'])
+        return answer + lib.sha256_of(run.path('numbers'))
+
+
+class Rsyslog(Server):
+    """Threads of inputs, of the main queue and of an action."""
+
+    name = 'rsyslog'
+    needs = ('rsyslogd', 'logger')
+    idle = 50
+    noise = r'worker thread \S+ terminated'
+
+    def prepare(self):
+        d = self.run.dir
+        self.run.write('rsyslog.conf', '\n'.join((
+            'module(load="imuxsock" SysSock.Use="off")',
+            'input(type="imuxsock" Socket="%s/sock" RateLimit.Interval="0")' % d,
+            'module(load="imtcp")',
+            'input(type="imtcp" port="%d" address="%s")' % (self.port, lib.HOST),
+            'main_queue(queue.workerthreads="4" queue.workerthreadminimummessages="10")',
+            'template(name="plain" type="string" string="%msg%\\n")',
+            '*.* action(type="omfile" file="%s/all.log" template="plain"' % d,
+            ' queue.type="linkedlist" queue.workerthreads="2")', '')))
+
+    def argv(self):
+        return ['rsyslogd', '-n', '-f', self.run.path('rsyslog.conf'),
+                '-i', self.run.path('pid')]
+
+    def written(self):
+        try:
+            with open(self.run.path('all.log'), errors='replace') as f:
+                return [line.strip() for line in f]
+        except FileNotFoundError:       # made for the first line
+            return []
+
+    def send(self, text):
+        with socket.create_connection((lib.HOST, self.port), timeout=lib.PATIENCE) as s:
+            s.sendall(text)
+
+    def probe(self):
+        mark = 'probe %d' % time.monotonic_ns()
+        self.send(b'<13>Jan  1 00:00:00 host test: %s\n' % mark.encode())
+        if not wait_until(lambda: mark in self.written()):
+            raise Failure('the line was not written')
+        return 'written'
+
+    def load(self):
+        def client(number):
+            self.send(b''.join(b'<13>Jan  1 00:00:00 host test: m %d %d\n' % (number, i)
+                               for i in range(300)))
+
+        lib.in_threads(8, client)
+        for i in range(5):
+            self.run.tool(['logger', '-u', self.run.path('sock'), 'local %d' % i])
+        self.proc.send_signal(signal.SIGHUP)
+
+        def lines():
+            return [line for line in self.written() if line.startswith(('m ', 'local '))]
+
+        wait_until(lambda: len(lines()) >= 2405)
+        return '%d lines, %d different' % (len(lines()), len(set(lines())))
 
 
 # ---------------------------------------------------------------------------- key-value
@@ -539,5 +763,79 @@ class Mariadb(Server):
         return answer + locked
 
 
+class Postgres(Server):
+    """A process for each connection; semaphores and latches in shared memory, parallel queries."""
+
+    name = 'postgres'
+    bin = '/usr/lib/postgresql/15/bin/'
+    needs = (bin + 'postgres', 'psql', 'setpriv')
+    idle = 30
+    stop = signal.SIGINT    # without waiting for clients to leave
+    noise = r'checkpoint|Connection reset|starting up|connection to client'
+    user = ['setpriv', '--reuid=nobody', '--regid=nogroup', '--clear-groups']
+
+    def prepare(self):
+        os.mkdir(self.run.path('pg'))
+        shutil.chown(self.run.path('pg'), 'nobody', 'nogroup')
+        self.run.program(self.user + [self.bin + 'initdb', '-D', self.run.path('pg'), '-A',
+                                      'trust', '-U', 'pg', '-E', 'UTF8', '--locale=C',
+                                      '--no-sync'], seconds=120)
+
+    def argv(self):
+        options = ('listen_addresses=' + lib.HOST, 'port=%d' % self.port,
+                   'unix_socket_directories=', 'max_connections=60', 'log_line_prefix=',
+                   'min_parallel_table_scan_size=0', 'parallel_setup_cost=0',
+                   'parallel_tuple_cost=0', 'fsync=off', 'shared_buffers=16MB')
+        return self.user + [self.bin + 'postgres', '-D', self.run.path('pg')] + [
+            word for option in options for word in ('-c', option)]
+
+    def greet(self, sock):
+        """Log in: protocol 3.0, then messages of a letter and a length up to Z, ready."""
+        words = b'\0'.join((b'user', b'pg', b'database', b'postgres', b'', b''))
+        sock.sendall(struct.pack('!ii', 8 + len(words), 3 << 16) + words)
+        kind = None
+        while kind != b'Z':
+            kind = lib.read_exactly(sock, 1)
+            size, = struct.unpack('!i', lib.read_exactly(sock, 4))
+            lib.read_exactly(sock, size - 4)
+
+    def sql(self, *texts, check=True):
+        commands = [word for text in texts for word in ('-c', text)]
+        return self.run.tool(['psql', '-h', lib.HOST, '-p', str(self.port), '-U', 'pg', '-XAtq']
+                             + commands + ['postgres'], check=check)
+
+    def probe(self):
+        if not wait_until(lambda: self.sql('select 6*7', check=False).strip() == '42'):
+            raise Failure('no answer')
+        return '42'
+
+    def load(self):
+        bench = [self.bin + 'pgbench', '-h', lib.HOST, '-p', str(self.port), '-U', 'pg']
+        self.run.program(bench + ['-i', '-q', 'postgres'])
+        text = self.run.program(bench + ['-n', '-c', '16', '-j', '4', '-t', '20', 'postgres'])
+        answer = ' '.join(re.findall(r'actually processed: \S+|failed transactions: \d+', text))
+        answer += self.sql('select (select sum(abalance) from pgbench_accounts) ='
+                           ' (select sum(delta) from pgbench_history),'
+                           ' (select count(*) from pgbench_history)')
+        answer += self.sql('explain (costs off) select count(*) from pgbench_accounts')
+        counts = []
+        lib.in_threads(4, lambda _: counts.append(
+            self.sql('select count(*), sum(aid) from pgbench_accounts')))
+        answer += ''.join(counts)
+
+        def sleep_or_cancel(number):
+            if number:
+                wait_until(lambda: self.sql(
+                    "select pg_cancel_backend(pid) from pg_stat_activity"
+                    " where query like '%pg_sleep%' and pid <> pg_backend_pid()").strip() == 't')
+            else:
+                self.sql('select pg_sleep(60)', check=False)
+
+        lib.in_threads(2, sleep_or_cancel)
+        self.proc.send_signal(signal.SIGHUP)
+        return answer + self.sql('vacuum analyze', 'checkpoint', 'select pg_is_in_recovery()')
+
+
 ALL = [ThreadServer, ThreadServerEcho, Microsocks, Tinyproxy, PythonHttp, Stunnel, Memcached,
-       Redis, Nginx, Mariadb, ApacheWorker, ApacheEvent]
+       Redis, Nginx, Mariadb, ApacheWorker, ApacheEvent, ApacheWorkerRestarts, ApacheEventRestarts,
+       ApachePreforkRestarts, NginxRestarts, Haproxy, Varnish, Socat, Rsyslog, Postgres]
