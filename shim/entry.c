@@ -69,7 +69,6 @@ __attribute__((constructor)) static void enter_process(int argc, char **argv, ch
     }
     if (gr_config.enabled) {
         gr_body_install();
-        gr_real_clocks();
         gr_tls_snapshot();
         gr_kernel_thread_create = real.pthread_create;
         gr_process_init();

@@ -40,6 +40,7 @@ static bool start_runtime(void)
         return gr_active;
     }
     gr_green_on_exit = thread_ends;
+    gr_real_clocks();
     gr_resolver_start();
     const char *why = gr_sync_check();
     if (why || gr_runtime_start(&why)) {
