@@ -279,6 +279,13 @@ static int low_descriptors(void)
     return count;
 }
 
+static void *cancel_self(void *arg)
+{
+    CHECK_RC(pthread_cancel(pthread_self()), 0);
+    pthread_testcancel();
+    return arg;
+}
+
 int test_main(void)
 {
     static bool dropped[MAX_STEPS];
@@ -315,6 +322,10 @@ int test_main(void)
         return 0;
     }
 
+    /* glibc sets the handler for cancellation with the first one: not in a child forked meanwhile.
+     */
+    pthread_t thread = start(cancel_self, NULL);
+    CHECK(finish(thread) == PTHREAD_CANCELED);
     int descriptors = low_descriptors();
 
     signals_prepare();

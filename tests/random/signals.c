@@ -43,15 +43,18 @@ static void deliver(struct step *step)
 
 static void on_queued(int number, siginfo_t *info, void *context)
 {
-    int error = errno;
+    int error = errno, cancel;
     char *stack = self ? self->altstack : NULL, *here = (char *)&error;
 
     (void)context;
     CHECK(info->si_code == SI_TIMER || (info->si_code == SI_QUEUE && info->si_pid == getpid()));
     if (number == ON_STACK && stack)
         CHECK(here > stack && here < stack + ALTSTACK);
+    /* A signal for the process may take a thread that is being cancelled: it would be lost. */
+    CHECK_RC(pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel), 0);
     deliver(info->si_value.sival_ptr);
     errno = error;
+    CHECK_RC(pthread_setcancelstate(cancel, NULL), 0);
 }
 
 static void on_kill(int number)
