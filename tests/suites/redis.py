@@ -1,7 +1,7 @@
 """redis' own Tcl suite against Debian's redis-server, one unit for each of its units.
 
-REDIS_TESTS names the unpacked source of the same version (`apt-get source redis`); nothing is built.
-The whole suite runs under greenshim: Tcl's interpreter, the servers and the command-line clients.
+REDIS_TESTS names the unpacked source of the same version (`apt-get source redis`); nothing is
+built. The whole suite runs under greenshim: Tcl's interpreter, the servers and the clients.
 """
 
 import itertools
