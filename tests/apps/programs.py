@@ -13,6 +13,7 @@ import re
 import select
 import shutil
 import struct
+import sysconfig
 import tempfile
 import termios
 import time
@@ -326,6 +327,62 @@ def python_mix(run):
 @program('perl-fork-pipe', 'perl')
 def perl_fork_pipe(run):
     return run.program(['perl', script('fork_pipe.pl')])
+
+
+@program('ruby-threads', 'ruby')
+def ruby_threads(run):
+    return run.program(['ruby', script('threads.rb')], status=4)
+
+
+@program('perl-threads', 'perl')
+def perl_threads(run):
+    return run.program(['perl', script('threads.pl')])
+
+
+@program('ripgrep-threads', 'rg')
+def ripgrep_threads(run):
+    """Rust's threads, which share out work and look for more in a loop of yields."""
+    for i in range(300):
+        os.makedirs(run.path('tree', 'd%d' % (i % 30)), exist_ok=True)
+        lib.make_file(run.path('tree', 'd%d' % (i % 30), 'f%d' % i), 3000, 'f%d' % i)
+    lines = run.program(['rg', '-a', '-j8', '--count', '--sort=path', 'A', 'tree'])
+    found = run.program(['rg', '-a', '-j8', '--files', 'tree'])
+    none = run.program(['rg', '-j8', 'no such text', 'tree'], status=1)
+    return '%s %d %r' % (lines, len(found.split()), none)
+
+
+@program('standard-input', 'bash', 'zstd', 'pigz', 'xz')
+def standard_input(run):
+    """Threads that read a pipe opened by its name, as a shell's <(...) and /dev/stdin do."""
+    before = compressible(run, 'data')
+    answer = ''
+    for tool in ('zstd -q -T4', 'xz -0 -T4', 'pigz -1 -p4'):
+        name = tool.split()[0]
+        answer += run.program(['bash', '-c', '%s -c < <(cat data) >packed && '
+                               '%s -dc < <(cat packed) | sha256sum' % (tool, name)])
+        answer += run.program(['bash', '-c', 'cat data | %s -c /dev/stdin | %s -dc | sha256sum' % (
+            tool, name)]) if name == 'zstd' else ''
+    return before + answer
+
+
+PRELOADS = ('libjemalloc.so.2', 'libtcmalloc_minimal.so.4', 'libeatmydata.so',
+            'faketime/libfaketime.so.1', 'faketime/libfaketimeMT.so.1')
+
+
+@program('other-preloads', 'g++', 'perl')
+def other_preloads(run):
+    """Allocators and libraries that take over calls, in front of ours and behind."""
+    answer = ''
+    for name in PRELOADS:
+        path = '/usr/lib/%s/%s' % (sysconfig.get_config_var('MULTIARCH'), name)
+        if not os.path.exists(path):
+            raise Failure('%s is not installed' % path)
+        # libfaketime does not know of waits by a steady clock, which hang, also natively.
+        started = 'perl ' + script('threads.pl') if 'fake' in name else compiled(run, 'threads')
+        for order in ('%s${LD_PRELOAD:+:$LD_PRELOAD}', '${LD_PRELOAD:+$LD_PRELOAD:}%s'):
+            answer += run.program(['sh', '-c', 'FAKETIME="@2001-01-01 0:0:0" LD_PRELOAD=%s %s' % (
+                order % path, started)])
+    return answer
 
 
 @program('cxx-threads', 'g++')
