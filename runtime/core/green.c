@@ -380,27 +380,21 @@ int gr_green_tryjoin(struct green *g, void **value_out)
     return g->state == GR_DONE ? collect(g, value_out) : -EBUSY;
 }
 
-/* The wait is over; or a handler that ran during it has ended the caller, which is unwound. */
-static void end_joining(struct green **joined)
+static void end_joining(struct green *g)
 {
     if (gr_self) {
         gr_self->joining = NULL;
     }
-    (*joined)->joiner = NULL;
-    (*joined)->join = GR_JOINABLE;
+    g->joiner = NULL;
+    g->join = GR_JOINABLE;
 }
 
-static int wait_for_end(struct green *g, int64_t deadline)
+/* A handler that ran during the wait has ended the joiner, which is unwound. */
+static void leave_unwound(struct green **g)
 {
-    struct green *joined __attribute__((cleanup(end_joining))) = g;
-    struct gr_waiter w;
-    gr_waiter_init(&w, g);
-    g->join = GR_JOINING;
-    g->joiner = &w;
-    if (gr_self) {
-        gr_self->joining = g;
+    if (GR_UNLIKELY(*g)) {
+        end_joining(*g);
     }
-    return gr_park(&w, deadline, GR_CANCEL, GR_WHY_JOIN);
 }
 
 int gr_green_join(struct green *g, void **value_out, int64_t deadline)
@@ -414,7 +408,18 @@ int gr_green_join(struct green *g, void **value_out, int64_t deadline)
     if (rc != -EBUSY) {
         return rc;
     }
-    rc = wait_for_end(g, deadline);
+    struct gr_waiter w;
+    struct green *joined __attribute__((cleanup(leave_unwound))) = g;
+    gr_waiter_init(&w, g);
+    g->join = GR_JOINING;
+    /* cppcheck-suppress autoVariables ; end_joining() takes it back */
+    g->joiner = &w;
+    if (self) {
+        self->joining = g;
+    }
+    rc = gr_park(&w, deadline, GR_CANCEL, GR_WHY_JOIN);
+    joined = NULL;
+    end_joining(g);
     return rc && (g->state != GR_DONE || rc == -ECANCELED) ? rc : collect(g, value_out);
 }
 
