@@ -124,7 +124,7 @@ static int gai_suspend_on(const struct gaicb *const list[], int n, const struct 
     struct suspend s = {.list = list, .n = n};
     int rc = wait_aside(run_gai, &s, timeout);
     if (rc == -ECANCELED) {
-        gr_cancel_act();
+        (void)gr_interrupt_act();
     }
     return rc == -ETIMEDOUT ? EAI_AGAIN : rc ? EAI_INTR : s.rc;
 }

@@ -84,7 +84,7 @@ static const char *const why_names[GR_WHY_N] = {
     [GR_WHY_RWLOCK] = "rwlock", [GR_WHY_SEM] = "semaphore", [GR_WHY_BARRIER] = "barrier",
     [GR_WHY_ONCE] = "once",     [GR_WHY_FUTEX] = "futex",   [GR_WHY_JOIN] = "join",
     [GR_WHY_CHILD] = "child",   [GR_WHY_WORKER] = "worker", [GR_WHY_SIGNAL] = "signal",
-    [GR_WHY_EXIT] = "exit",     [GR_WHY_LIBC] = "libc",
+    [GR_WHY_EXIT] = "exit",     [GR_WHY_LIBC] = "libc",     [GR_WHY_OBJECT] = "object",
 };
 
 static void say_parks(const struct gr_hub *h)

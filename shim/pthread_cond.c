@@ -90,8 +90,7 @@ static int wait_any(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clock,
         rc = -gr_cond_wait(c, m, clock, abs);
     }
     if (GR_UNLIKELY(rc == ECANCELED)) {
-        pthread_testcancel(); /* with the mutex held, as cleanup handlers expect */
-        return 0;
+        return -gr_interrupt_act(); /* with the mutex held, as cleanup handlers expect */
     }
     return rc;
 }

@@ -391,15 +391,8 @@ GR_SHIM int pthread_sigqueue(pthread_t t, int sig, const union sigval val)
 
 /* --- cancellation --- */
 
-/* A request is kept in the green and acted upon at its next cancellation point; a wait that is one
- * is ended for it. */
-void gr_cancel_act(void)
-{
-    if (gr_self) {
-        pthread_exit(PTHREAD_CANCELED);
-    }
-}
-
+/* A request is kept in the green and acted upon at its next cancellation point, by
+ * gr_interrupt_act(); a wait that is one is ended for it. */
 GR_SHIM int pthread_cancel(pthread_t t)
 {
     struct green *g = gr_thread_green(t);

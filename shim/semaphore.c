@@ -18,8 +18,7 @@ static int wait_until(sem_t *sem, clockid_t clock, const struct timespec *abs)
     int rc = GR_UNLIKELY(gr_sem_shared(sem)) ? gr_shared_sem_wait(sem, clock, abs)
                                              : gr_sem_wait(sem, clock, abs);
     if (GR_UNLIKELY(rc == -ECANCELED)) {
-        pthread_testcancel();
-        rc = -EINTR;
+        rc = gr_interrupt_act();
     }
     gr_count_ops(1);
     return (int)gr_ret(rc);

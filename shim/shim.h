@@ -5,6 +5,7 @@
 #include "runtime/base/compiler.h"
 #include "runtime/base/rawsys.h"
 #include "runtime/core/hub.h"
+#include "runtime/core/interrupt.h"
 #include "runtime/core/signal.h"
 #include "shim/symbols.h"
 
@@ -52,16 +53,12 @@ void gr_resolver_start(void);
 void gr_keys_end(struct green *g);
 void gr_resolver_end(void);
 
-/* gr_cancel_act - end the calling green, which was found cancelled in a wait that has been undone.
- */
-void gr_cancel_act(void) GR_COLD;
-
 /* Act upon a request to cancel the caller, if there is one. */
 static inline void gr_look_for_cancel(void)
 {
     struct green *g = gr_on_green();
-    if (g && GR_UNLIKELY(gr_cancelled(g, GR_CANCEL))) {
-        gr_cancel_act();
+    if (g && GR_UNLIKELY(gr_cancel_requested(g))) {
+        (void)gr_interrupt_act();
     }
 }
 
@@ -103,7 +100,7 @@ static inline long gr_ret(long rc)
     gr_run_due_handlers();
     if (GR_UNLIKELY(rc < 0)) {
         if (rc == -ECANCELED) {
-            gr_cancel_act();
+            rc = gr_interrupt_act();
         }
         errno = (int)-rc;
         return -1;
@@ -116,7 +113,7 @@ static inline int gr_ret_pos(int rc)
 {
     gr_run_due_handlers();
     if (GR_UNLIKELY(rc == -ECANCELED)) {
-        gr_cancel_act();
+        rc = gr_interrupt_act();
     }
     return rc < 0 ? -rc : 0;
 }

@@ -21,6 +21,7 @@
 #define DEEP_WATCH  4096
 
 void (*gr_green_on_exit)(struct green *g);
+void (*gr_green_on_task_end)(struct green *g, void *value);
 
 pthread_t gr_green_thread(const struct green *g)
 {
@@ -276,6 +277,8 @@ int gr_green_new(const struct gr_green_attr *attr, void *(*fn)(void *), void *ar
     g->cancel_async = false;
     g->exiting = false;
     atomic_store_explicit(&g->cancel_pending, false, memory_order_relaxed);
+    atomic_store_explicit(&g->interrupts, NULL, memory_order_relaxed);
+    g->task = NULL;
     g->crit = 1; /* entry() leaves */
     if (gr_self) {
         memcpy(g->name, gr_self->name, sizeof(g->name));
@@ -318,6 +321,9 @@ static const struct gr_ctx *end(void *value)
     if (gr_green_on_exit) {
         gr_green_on_exit(g);
     }
+    if (g->task) {
+        gr_green_on_task_end(g, value);
+    }
     exit_if_last(h);
     (void)gr_sig_check(); /* a signal that it took must not die with it */
     g->crit++;
@@ -341,6 +347,20 @@ static const struct gr_ctx *end(void *value)
         gr_wake(g->joiner);
     }
     return gr_hub_leave(g);
+}
+
+void gr_green_abandon(struct green *g)
+{
+    struct gr_hub *h = g->hub;
+    gr_enter(gr_self);
+    if (g->state == GR_READY) {
+        gr_list_remove(&g->link);
+    }
+    gr_sig_green_end(g);
+    gr_list_remove(&g->all);
+    h->n_greens--;
+    gr_green_release(g);
+    gr_leave(gr_self);
 }
 
 void gr_green_exit(void *value)

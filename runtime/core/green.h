@@ -32,6 +32,8 @@ enum gr_join_state {
  * block of a green with a caller-supplied stack is allocated separately. Blocks are recycled, never
  * returned to the system.
  */
+struct gr_interrupt;
+
 struct green {
     /* Touched by every wait and switch: two cache lines. */
     struct gr_ctx ctx;   /* stack pointer while switched out; thread pointer */
@@ -51,8 +53,9 @@ struct green {
     _Atomic bool cancel_pending; /* cancellation (POSIX) */
     bool cancel_disabled;
     bool cancel_async;
-    bool exiting;      /* past pthread_exit() or a cancellation: requests have no effect */
-    bool own_malloc;   /* its malloc words are its own for now: it was interrupted inside malloc */
+    bool exiting;    /* past pthread_exit() or a cancellation: requests have no effect */
+    bool own_malloc; /* its malloc words are its own for now: it was interrupted inside malloc */
+    _Atomic bool interrupts_locked;
     unsigned handlers; /* handlers in progress that interrupted it anywhere */
     int tid;           /* core/tid.h; also who it is as an owner of locks */
 
@@ -72,6 +75,8 @@ struct green {
     struct gr_cpu cpu;
     struct gr_sched *sched; /* the shim's: scheduling attributes of its own, or NULL */
     uint64_t sig_ran;       /* handlers run so far */
+    _Atomic(struct gr_interrupt *) interrupts; /* thrown and not delivered, the oldest first */
+    void *task;                                /* what the API keeps for it, or NULL */
     stack_t sig_altstack;
     char name[16]; /* pthread_setname_np, or the creator's; empty: the process's */
 };
@@ -80,11 +85,19 @@ struct green {
  * the runtime has started. */
 extern GR_TLS struct green *gr_self __attribute__((visibility("hidden")));
 
-/* gr_cancelled - must a wait of @g with these park flags end, because it has been cancelled? */
+/* gr_cancel_requested - has @g been cancelled, and is that to be acted upon? */
+static inline bool gr_cancel_requested(const struct green *g)
+{
+    return atomic_load_explicit(&g->cancel_pending, memory_order_relaxed) && !g->cancel_disabled &&
+           !g->exiting;
+}
+
+/* gr_cancelled - must a wait of @g with these park flags end, because it has been cancelled or
+ * interrupted? */
 static inline bool gr_cancelled(const struct green *g, unsigned flags)
 {
-    return (flags & GR_CANCEL) && atomic_load_explicit(&g->cancel_pending, memory_order_relaxed) &&
-           !g->cancel_disabled && !g->exiting;
+    return ((flags & (GR_CANCEL | GR_ASYNC)) && gr_cancel_requested(g)) ||
+           ((flags & GR_CANCEL) && atomic_load_explicit(&g->interrupts, memory_order_relaxed));
 }
 
 /* libc's base of an unwind, as behind pthread_cleanup_push(): pthread_exit() and cancellation land
@@ -126,6 +139,12 @@ int gr_green_join(struct green *g, void **value_out, int64_t deadline);
 int gr_green_tryjoin(struct green *g, void **value_out);
 int gr_green_detach(struct green *g);
 
+/*
+ * gr_green_abandon - end @g, which has not run yet: it never will. Nobody waits for it. Its hub
+ * only.
+ */
+void gr_green_abandon(struct green *g);
+
 /* gr_green_exit - end the calling green, already unwound, with @value: TLS destructors, keys,
  * release. Does not return. */
 void gr_green_exit(void *value) GR_NORETURN;
@@ -139,6 +158,9 @@ void gr_green_discard(struct green *g);
 
 /* Hook that runs key destructors, set by the shim; called on the ending green. */
 extern void (*gr_green_on_exit)(struct green *g);
+
+/* Then, on a green with a @task: it has ended with @value. */
+extern void (*gr_green_on_task_end)(struct green *g, void *value);
 
 /* gr_green_thread - the pthread_t of @g. gr_green_of - the green behind a pthread_t; NULL if it
  * belongs to a foreign thread. */

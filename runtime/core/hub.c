@@ -269,6 +269,64 @@ static void expire_timers(struct gr_hub *h)
     }
 }
 
+int gr_alarm_set(struct gr_alarm *a, int64_t deadline)
+{
+    struct gr_hub *h = gr_hub_here();
+    if (gr_heap_reserve(&h->alarms, h->alarms.n + 1)) {
+        return -ENOMEM;
+    }
+    gr_enter(gr_self);
+    gr_heap_add(&h->alarms, deadline, &a->heap_index, a);
+    gr_leave(gr_self);
+    return 0;
+}
+
+void gr_alarm_clear(struct gr_alarm *a)
+{
+    gr_enter(gr_self);
+    if (a->heap_index >= 0) {
+        gr_heap_remove(&gr_hub_here()->alarms, a->heap_index);
+    }
+    gr_leave(gr_self);
+}
+
+void gr_alarm_fork_child(struct gr_hub *h, const struct green *survivor)
+{
+    size_t n = h->alarms.n;
+    h->alarms.n = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct gr_heap_node node = h->alarms.nodes[i]; /* adding overwrites none that is to come */
+        *node.index = -1;
+        if (((struct gr_alarm *)node.item)->of == survivor) {
+            gr_heap_add(&h->alarms, node.key, node.index, node.item);
+        }
+    }
+}
+
+/* After the loop has been turned: what became ready in the same turn comes first. */
+static void fire_alarms(struct gr_hub *h)
+{
+    const struct gr_heap_node *top = gr_heap_top(&h->alarms);
+    if (!top) {
+        return;
+    }
+    int64_t now = gr_now();
+    for (; top && top->key <= now; top = gr_heap_top(&h->alarms)) {
+        struct gr_alarm *a = top->item;
+        gr_heap_remove(&h->alarms, 0);
+        a->fire(a);
+    }
+}
+
+/* The next time at which the hub has something to do by itself. */
+static int64_t next_deadline(const struct gr_hub *h)
+{
+    const struct gr_heap_node *timer = gr_heap_top(&h->timers);
+    const struct gr_heap_node *alarm = gr_heap_top(&h->alarms);
+    int64_t deadline = timer ? timer->key : GR_FOREVER;
+    return alarm && alarm->key < deadline ? alarm->key : deadline;
+}
+
 static void make_loop(struct gr_hub *h)
 {
     int err = 0;
@@ -318,6 +376,7 @@ static void turn(struct gr_hub *h)
     gr_sig_route(h);
     expire_timers(h);
     if (any_ready(h) && !h->n_fd_waits && !h->n_jobs && !h->to_arm) {
+        fire_alarms(h);
         return; /* nothing in the loop can matter */
     }
     if (!h->loop) {
@@ -327,8 +386,7 @@ static void turn(struct gr_hub *h)
     submit_jobs(h);
     int64_t deadline = 0;
     if (!any_ready(h)) {
-        const struct gr_heap_node *top = gr_heap_top(&h->timers);
-        deadline = top ? top->key : GR_FOREVER;
+        deadline = next_deadline(h);
         if (h->errands && deadline > gr_deadline_in(RETRY_NS)) {
             deadline = gr_deadline_in(RETRY_NS);
         }
@@ -342,6 +400,7 @@ static void turn(struct gr_hub *h)
     drain_remote(h);
     gr_sig_route(h);
     expire_timers(h);
+    fire_alarms(h);
 }
 
 /* The hub has its turn, from the top of its stack each time. */
@@ -419,8 +478,8 @@ void gr_hub_free(struct gr_hub *h)
 bool gr_hub_quiet(void)
 {
     struct gr_hub *h = gr_self->hub;
-    return !any_ready(h) && !h->timers.n && !h->n_fd_waits && !h->n_jobs && !h->no_native &&
-           !atomic_load(&h->remote) && !gr_sig_unrouted(h);
+    return !any_ready(h) && !h->timers.n && !h->alarms.n && !h->n_fd_waits && !h->n_jobs &&
+           !h->no_native && !atomic_load(&h->remote) && !gr_sig_unrouted(h);
 }
 
 /* --- seen from another thread, while all this may change: memory is peeked at --- */

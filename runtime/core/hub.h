@@ -29,6 +29,7 @@ struct gr_hub {
     unsigned since_poll;       /* switches since the loop was turned */
     struct gr_loop *loop;      /* NULL until somebody needs it */
     struct gr_heap timers;     /* greens by deadline */
+    struct gr_heap alarms;     /* struct gr_alarm, likewise */
     struct gr_fd *to_arm;      /* descriptors to register before the loop turns */
     struct gr_job *to_submit;  /* jobs for workers */
     struct gr_errand *errands; /* calls that wait for a stand-in to be made */
@@ -112,6 +113,21 @@ void gr_runtime_fork_child(void);
  * calling green waits. errno and h_errno are carried over. For calls that may wait for ever:
  * standin.h. */
 void gr_offload(void (*fn)(void *), void *arg);
+
+/*
+ * A function called by the hub at a time; it must not wait.
+ *
+ * gr_alarm_set - have @fire(@a) called at @deadline. Returns 0, or -ENOMEM. gr_alarm_clear - forget
+ * it; harmless if it is not set. Both by greens of the hub that @a was set on.
+ */
+struct gr_alarm {
+    int32_t heap_index; /* -1: not set */
+    struct green *of;   /* goes with this green into a forked child; NULL: stays behind */
+    void (*fire)(struct gr_alarm *a);
+};
+int gr_alarm_set(struct gr_alarm *a, int64_t deadline);
+void gr_alarm_clear(struct gr_alarm *a);
+void gr_alarm_fork_child(struct gr_hub *h, const struct green *survivor);
 
 /* gr_hub_foreign - a kernel thread exists that may wake greens at any time: no hub may block
  * outside its loop. */

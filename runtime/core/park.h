@@ -41,7 +41,8 @@ enum gr_why {
     GR_WHY_WORKER,
     GR_WHY_SIGNAL,
     GR_WHY_EXIT,
-    GR_WHY_LIBC, /* a lock inside libc */
+    GR_WHY_LIBC,   /* a lock inside libc */
+    GR_WHY_OBJECT, /* an object of <green/...> */
     GR_WHY_N
 };
 
@@ -56,7 +57,8 @@ struct gr_waiter {
 
 /* Park flags. */
 #define GR_SIGNAL 1u /* a signal handler that ran ends the wait with -EINTR or -GR_ERESTART */
-#define GR_CANCEL 2u /* a cancellation point */
+#define GR_CANCEL 2u /* a cancellation point; interrupts (interrupt.h) are delivered there, too */
+#define GR_ASYNC  8u /* cancellation alone, of a green that may be cancelled at any time */
 #define GR_INTR   (GR_SIGNAL | GR_CANCEL)
 #define GR_HOLD   4u /* handlers that become due wait for the end of the wait */
 

@@ -272,6 +272,7 @@ void gr_runtime_fork_child(void)
         gr_list_init(&h->cache[i]); /* libc has unlinked them */
     }
     gr_heap_clear(&h->timers);
+    gr_alarm_fork_child(h, g);
     h->to_arm = NULL;
     h->to_submit = NULL;
     gr_standin_fork_child(h);

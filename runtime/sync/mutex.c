@@ -91,7 +91,7 @@ static int lock(pthread_mutex_t *m, clockid_t clock, const struct timespec *abs,
     int state = 0;
     if (!GR_CAS(&m->__data.__lock, state, 1)) {
         bool async = users && gr_self && gr_self->cancel_async;
-        int rc = wait_for(m, clock, abs, async ? GR_CANCEL : 0);
+        int rc = wait_for(m, clock, abs, async ? GR_ASYNC : 0);
         if (rc) {
             return rc;
         }
