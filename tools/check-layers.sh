@@ -1,7 +1,7 @@
 #!/bin/sh
 # check-layers.sh - the direction of #include lines, and what only one place may use.
 #
-#   include/green <- base <- arch, loop <- core <- sync <- svc <- shim
+#   include/green <- base <- arch, loop <- core <- sync <- svc <- api <- shim
 #
 # A folder may include itself and what is left of it; arch and loop do not see each other.
 set -u
@@ -29,7 +29,8 @@ find include runtime shim -name '*.[chS]' | sort | xargs awk '
         rank["core"] = 3
         rank["sync"] = 4
         rank["svc"] = 5
-        rank["shim"] = 6
+        rank["api"] = 6
+        rank["shim"] = 7
     }
     FNR == 1 {
         own = layer(FILENAME)

@@ -3,27 +3,25 @@
  *
  * Linking with -lgreenshim turns the pthreads of the program into green threads, and its blocking
  * libc calls into calls that let other green threads run. The functions here are for code that
- * knows of them.
+ * knows of them. Like: gevent
+ *
+ * A greenlet is a green thread made by green_spawn(). It ends with a value or with an error, can be
+ * waited for by many, and can be killed. Calls that wait take a timeout as their last parameter, in
+ * ns; they return 0 or a value, or a negative errno.
+ *
+ * Whatever waits can be interrupted: by green_kill() and by a timeout (<green/timeout.h>). The wait
+ * then returns the code that was thrown, usually -ECANCELED or -ETIMEDOUT; a libc call such as
+ * read() fails with that errno. It comes once; who goes on in spite of it goes on.
  */
 #ifndef GREEN_GREEN_H
 #define GREEN_GREEN_H
 
-#include <stdint.h>
+#include <green/base.h>
+#include <green/object.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-#define GREEN_VERSION "0.1.0"
-
-#define GREEN_API __attribute__((visibility("default")))
-
-/* Durations are int64_t nanoseconds. */
-#define GREEN_MS(n)   ((int64_t)(n)*1000000)
-#define GREEN_S(n)    ((int64_t)(n)*1000000000)
-#define GREEN_FOREVER INT64_MAX
-
-struct green;
 
 /*
  * green_version - version of the library that is loaded, as GREEN_VERSION.
@@ -32,43 +30,166 @@ struct green;
  */
 GREEN_API const char *green_version(void);
 
+/* --- greenlets --- */
+
+struct greenlet;
+
 /*
- * green_spawn - start @fn(@arg) as a green thread.
- * @fn:  runs on a stack of its own; what it returns is kept for green_join()
- * @out: receives a handle that must be given to green_join(), once; untouched on error
+ * green_spawn - start @fn(@arg) as a greenlet.
+ * @fn:  runs on a stack of its own; what it returns is the greenlet's value
+ * @out: receives a handle, to be given back by green_unref(); NULL: none is wanted
  *
  * Returns 0, -EAGAIN (out of memory, or too many green threads), -ENOTSUP (green threads do not
- * work in this process; a line on standard error says why). Does not switch: it runs when the
- * caller waits or yields. Like: gevent.spawn
+ * work in this process; a line on standard error says why; or the caller is a kernel thread that
+ * runs none). Does not switch: it runs when the caller waits, in the order of creation.
+ * Like: gevent.spawn
  */
-GREEN_API int green_spawn(void *(*fn)(void *), void *arg, struct green **out);
+GREEN_API int green_spawn(void *(*fn)(void *), void *arg, struct greenlet **out);
+
+/* green_spawn_later - the same, not before @delay ns have passed. Like: gevent.spawn_later */
+GREEN_API int green_spawn_later(int64_t delay, void *(*fn)(void *), void *arg,
+                                struct greenlet **out);
+
+/* green_ref - one more handle of @g, which is returned. Does not switch. */
+GREEN_API struct greenlet *green_ref(struct greenlet *g);
+
+/* green_unref - give a handle back; the greenlet goes on. NULL is allowed. Does not switch. */
+GREEN_API void green_unref(struct greenlet *g);
 
 /*
- * green_join - wait until @g has ended, and release it.
- * @value_out: receives what its function returned; may be NULL
- * @timeout:   ns, GREEN_FOREVER, or 0 to only look
- *
- * Returns 0, -ETIMEDOUT (then @g is still to be joined), -EDEADLK (a green cannot join itself).
- * Switches if @g still runs. Like: gevent.Greenlet.join
+ * green_current - the greenlet that is calling, without a new handle. Other green threads (main and
+ * pthreads) are given one at the first call. NULL on kernel threads, before the first green thread,
+ * and when out of memory. Does not switch. Like: gevent.getcurrent
  */
-GREEN_API int green_join(struct green *g, void **value_out, int64_t timeout);
+GREEN_API struct greenlet *green_current(void);
 
 /*
- * green_sleep - let other greens run for at least @duration ns; 0 lets every ready one run once.
+ * State. Do not switch.
+ * green_started    - has been scheduled and has not ended. Like: Greenlet.started
+ * green_ended      - has ended in any way. Like: Greenlet.ready
+ * green_successful - has ended with a value. Like: Greenlet.successful
+ * green_value      - its value; NULL before the end and after an error. Like: Greenlet.value
+ * green_error      - its error, while the handle lives; NULL: none. Like: Greenlet.exception
+ */
+GREEN_API int green_started(const struct greenlet *g);
+GREEN_API int green_ended(const struct greenlet *g);
+GREEN_API int green_successful(const struct greenlet *g);
+GREEN_API void *green_value(const struct greenlet *g);
+GREEN_API const struct green_error *green_error(const struct greenlet *g);
+
+/*
+ * green_join - wait until @g has ended, however.
+ * @timeout: ns, GREEN_FOREVER, or 0 to only look
  *
- * Returns 0, or -EINTR when a signal handler ran. Switches.
- * Like: gevent.sleep
+ * Returns 0, -ETIMEDOUT, -EDEADLK (a greenlet cannot join itself), or what interrupted the wait.
+ * Switches if @g has not ended. Like: Greenlet.join
+ */
+GREEN_API int green_join(struct greenlet *g, int64_t timeout);
+
+/*
+ * green_get - wait for the value of @g.
+ * @value_out: receives it; may be NULL; untouched on failure
+ *
+ * Returns 0, the code of the error it ended with, -ETIMEDOUT (it has not ended: green_ended() tells
+ * it from an error of that code), -EDEADLK, or what interrupted the wait. Switches if @g has not
+ * ended. Like: Greenlet.get
+ */
+GREEN_API int green_get(struct greenlet *g, void **value_out, int64_t timeout);
+
+/*
+ * green_joinall - wait until @count of the @n greenlets have ended.
+ * @g:           may hold the same greenlet several times; each time counts
+ * @done:        room for min(@n, @count) of them, in the order in which they ended; or NULL
+ * @count:       0: all
+ * @raise_error: stop at the first that ended with an error and return its code
+ *
+ * Returns how many have ended, less than asked for after @timeout; -ENOMEM; or what interrupted the
+ * wait. Switches. Like: gevent.joinall
+ */
+GREEN_API int green_joinall(struct greenlet *const g[], size_t n, struct greenlet *done[],
+                            size_t count, int raise_error, int64_t timeout);
+
+/*
+ * green_kill - throw @code into @g. If it has never run it never will: it has ended when this
+ * returns, successfully, with NULL. If it waits, or when it next waits, its wait returns @code.
+ * @code:    negative; 0: -ECANCELED
+ * @timeout: how long to wait for its end; 0: not at all
+ *
+ * Returns 0 if it has ended (or @timeout is 0), -ETIMEDOUT, -EINVAL (@code is positive), or what
+ * interrupted the wait. Called by @g itself: @code, thrown in place. Switches unless @timeout is 0.
+ * Any kernel thread may call it. Like: Greenlet.kill
+ */
+GREEN_API int green_kill(struct greenlet *g, int code, int64_t timeout);
+
+/* green_killall - the same for @n greenlets; those that have never run are dealt with first.
+ * Like: gevent.killall */
+GREEN_API int green_killall(struct greenlet *const g[], size_t n, int code, int64_t timeout);
+
+/* green_greenlet_object - for green_wait() and links. Lives as long as a handle. */
+GREEN_API struct green_object *green_greenlet_object(struct greenlet *g);
+
+/* green_object_greenlet - the greenlet behind @o, without a new handle; NULL if it is something
+ * else. Does not switch. */
+GREEN_API struct greenlet *green_object_greenlet(struct green_object *o);
+
+/*
+ * green_id - number of @g: dense, from 1, never used again. green_set_name - a name for dumps and
+ * messages; up to 15 bytes are kept. green_name - it; "" if there is none. Do not switch.
+ */
+GREEN_API uint64_t green_id(const struct greenlet *g);
+GREEN_API void green_set_name(struct greenlet *g, const char *name);
+GREEN_API const char *green_name(const struct greenlet *g);
+
+/* --- time --- */
+
+/*
+ * green_sleep - let other greens run for at least @duration ns; 0 or less lets every ready one run
+ * once.
+ *
+ * Returns 0, or what interrupted it. Switches. Like: gevent.sleep
  */
 GREEN_API int green_sleep(int64_t duration);
 
-/*
- * green_current - the calling green; NULL in a process without green threads and on foreign
- * threads. Does not switch. Like: gevent.getcurrent
- */
-GREEN_API struct green *green_current(void);
+/* --- ends and errors --- */
 
-/* green_id - number of @g: dense, from 1 (the main thread), never used again. Does not switch. */
-GREEN_API uint64_t green_id(const struct green *g);
+/*
+ * green_exit - end the calling green thread with @value, from any depth. Cleanup handlers
+ * (pthread_cleanup_push, __attribute__((cleanup)) under -fexceptions, C++ destructors) run.
+ * Like: raise GreenletExit
+ */
+GREEN_API void green_exit(void *value) __attribute__((noreturn));
+
+/*
+ * green_fail - leave everything up to the innermost green_try() with an error; without one the
+ * greenlet ends with it, and it is reported once (green_set_error_handler()). Cleanup handlers run
+ * as in green_exit(). C++ code must not swallow this in a catch (...).
+ * @code:    negative
+ * @message: copied; may be NULL
+ * @payload: kept as it is; may be NULL
+ *
+ * Like: raise
+ */
+GREEN_API void green_fail(int code, const char *message, void *payload) __attribute__((noreturn));
+
+/*
+ * green_try - call @fn(@arg) and catch what green_fail() throws in it.
+ * @value_out: receives what @fn returned; may be NULL
+ * @error_out: receives the error, to be freed by green_error_free(); may be NULL
+ *
+ * Returns 0, or the code of the error. Switches only if @fn does. Any thread. Like: try, except
+ */
+GREEN_API int green_try(void *(*fn)(void *), void *arg, void **value_out,
+                        struct green_error **error_out);
+
+/* green_error_free - free an error that green_try() gave. NULL is allowed. */
+GREEN_API void green_error_free(struct green_error *e);
+
+/*
+ * green_set_error_handler - have @fn called, on the green thread that ends, for each error that
+ * ends one; NULL: a line on standard error, as at the start. It must not wait. Like:
+ * Hub.handle_error
+ */
+GREEN_API void green_set_error_handler(void (*fn)(struct greenlet *g, const struct green_error *e));
 
 #ifdef __cplusplus
 }
