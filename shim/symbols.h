@@ -63,7 +63,7 @@ enum gr_row {
 /* gr_real_resolve - fill every slot, once; called by the constructor. */
 void gr_real_resolve(void);
 
-/* gr_real_clocks - tell base/clock.h which clock_gettime is which. Before the first green, and not in
+/* gr_real_clocks - tell base/clock.h which clock_gettime is which. Before the first green, not in
  * our constructor: to open libc there leaves the loader without its TLS. */
 void gr_real_clocks(void);
 

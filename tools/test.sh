@@ -7,8 +7,8 @@ set -u
 
 cd "$(dirname "$0")/.." || exit 1
 unset LD_PRELOAD
-all="build unit unit-asan unit-ubsan tools conformance random apps suites aarch64-build aarch64
-    aarch64-greens lint"
+all="build unit unit-asan unit-ubsan tools conformance random examples apps suites
+    aarch64-build aarch64 aarch64-greens lint"
 sections=${*:-$all}
 logs=build/test
 mkdir -p "$logs"
@@ -66,6 +66,7 @@ section()
     tools) /usr/bin/python3 tests/tools/run.py ;;
     conformance) /usr/bin/python3 tests/conformance/run.py ;;
     random) /usr/bin/python3 tests/random/run.py ;;
+    examples) /usr/bin/python3 tests/examples/run.py ;;
     apps) /usr/bin/python3 tests/apps/run.py ;;
     suites) /usr/bin/python3 tests/suites/run.py ;;
     aarch64-build) built aarch64-build BUILD=aarch64 all ;;

@@ -283,7 +283,7 @@ static int collect(struct green_iwait *it, struct greenlet *done[], size_t want,
     int64_t deadline = gr_api_deadline_or_now(timeout);
     size_t got = 0;
     while (got < want) {
-        struct green_object *o;
+        struct green_object *o = NULL;
         int rc = gr_iwait_until(it, &o, deadline);
         if (rc == -ETIMEDOUT) {
             break;
@@ -353,6 +353,7 @@ int green_killall(struct greenlet *const gl[], size_t n, int code, int64_t timeo
     bool self = false;
     for (int born = 0; born <= 1; born++) {
         for (size_t i = 0; i < n; i++) {
+            /* The caller has handles. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
             if ((gl[i]->state >= GREENLET_RUNNING) != born) {
                 continue;
             }

@@ -358,7 +358,7 @@ int green_wait(struct green_object *const objects[], size_t n, struct green_obje
     size_t got = 0;
     int rc = 1;
     while (got < want && rc > 0) {
-        struct green_object *o;
+        struct green_object *o = NULL;
         if ((rc = gr_iwait_until(it, &o, deadline)) > 0) {
             if (done) {
                 done[got] = o;
