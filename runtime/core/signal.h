@@ -23,9 +23,7 @@
 struct gr_kernel_action {
     uintptr_t handler; /* SIG_DFL, SIG_IGN or a function */
     unsigned long flags;
-#if defined(__x86_64__)
-    void (*restorer)(void);
-#endif
+    void (*restorer)(void); /* on aarch64 the kernel has its own */
     uint64_t mask;
 };
 
