@@ -15,6 +15,7 @@ import time
 
 sys.dont_write_bytecode = True
 import harness  # noqa: E402
+import solo  # noqa: E402
 from harness import Failed  # noqa: E402
 
 CONTENDERS = ("nptl", "greenshim", "epoll", "libuv")
@@ -30,6 +31,7 @@ class Plan:
         self.rounds_8000 = 3 if quick else 5
         self.window_ms = 500 if quick else 1000
         self.window_8000_ms = 800 if quick else 2000
+        self.solo_rounds = 5 if quick else 15
         self.micro_rounds = 1 if quick else 2
         self.micro_ms = 40 if quick else 100
         self.deadline = time.monotonic() + (165 if quick else 420)
@@ -339,12 +341,14 @@ def main():
     switch_rounds(plan, server_cpu, rows)
     idle_rounds(plan, server_cpu, rows)
     startup_rounds(plan, rows)
+    solo.rounds(plan.solo_rounds, server_cpu, client_cpu, rows, say)
 
     summary = echo_summary(rows)
     print_echo(summary)
     print_failures(rows, "echo")
     print_micro(rows)
     print_startup(rows)
+    solo.report(rows, say)
 
     foreign = [r["foreign_cpu"] for r in rows if "foreign_cpu" in r]
     say()
