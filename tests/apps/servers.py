@@ -167,11 +167,8 @@ def threadserver_path(run):
     return os.path.join(run.build, 'tests', 'bench', 'threadserver')
 
 
-class ThreadServerEcho(Server):
-    name = 'threadserver-echo'
-
-    def argv(self):
-        return [threadserver_path(self.run), '-p', str(self.port), '-m', 'echo']
+class Echo(Server):
+    """Sends back what it is sent, on any number of connections."""
 
     def greet(self, sock):
         sock.sendall(b'good day')
@@ -184,16 +181,27 @@ class ThreadServerEcho(Server):
             s.shutdown(socket.SHUT_WR)
             return 'echo, then %r' % s.recv(1)
 
-    def load(self):
-        """Small messages on many connections, and 4 MiB at once through one."""
+    def many_messages(self, connections, each):
+        """Small messages on many connections at once."""
         def client(number):
             with socket.create_connection((lib.HOST, self.port), timeout=lib.PATIENCE) as s:
-                for i in range(200):
+                for i in range(each):
                     message = b'%06d/%06d' % (number, i)
                     s.sendall(message)
                     if lib.read_exactly(s, len(message)) != message:
                         raise OSError('wrong echo')
-        lib.in_threads(32, client)
+        lib.in_threads(connections, client)
+
+
+class ThreadServerEcho(Echo):
+    name = 'threadserver-echo'
+
+    def argv(self):
+        return [threadserver_path(self.run), '-p', str(self.port), '-m', 'echo']
+
+    def load(self):
+        """Small messages on many connections, and 4 MiB at once through one."""
+        self.many_messages(32, 200)
         block = os.urandom(4 << 20)
         with socket.create_connection((lib.HOST, self.port), timeout=lib.PATIENCE) as s:
             sender = threading.Thread(target=s.sendall, args=(block,), daemon=True)
@@ -483,7 +491,7 @@ class Varnish(Behind):
 # ---------------------------------------------------------------------------- processes
 
 
-class Socat(Server):
+class Socat(Echo):
     """A child for each connection, which starts a program and copies between the two."""
 
     name = 'socat'
@@ -495,28 +503,9 @@ class Socat(Server):
         return ['socat', 'TCP-LISTEN:%d,bind=%s,reuseaddr,fork,backlog=100' % (
             self.port, lib.HOST), 'EXEC:cat']
 
-    def greet(self, sock):
-        sock.sendall(b'good day')
-        if lib.read_exactly(sock, 8) != b'good day':
-            raise OSError('wrong echo')
-
-    def probe(self):
-        with socket.create_connection((lib.HOST, self.port), timeout=lib.PATIENCE) as s:
-            self.greet(s)
-            s.shutdown(socket.SHUT_WR)
-            return 'echo, then %r' % s.recv(1)
-
     def load(self):
         """Connections, then a chain of socats: stream to UNIX socket to a terminal's program."""
-        def client(number):
-            with socket.create_connection((lib.HOST, self.port), timeout=lib.PATIENCE) as s:
-                for i in range(20):
-                    message = b'%06d/%06d' % (number, i)
-                    s.sendall(message)
-                    if lib.read_exactly(s, len(message)) != message:
-                        raise OSError('wrong echo')
-
-        lib.in_threads(8, client)
+        self.many_messages(8, 20)
         run = self.run
         listener = run.popen(['socat', 'UNIX-LISTEN:sock,fork', 'SYSTEM:cat; echo end'])
         if not wait_until(lambda: os.path.exists(run.path('sock'))):
