@@ -524,6 +524,50 @@ int run_self(const char *arg, char *out, size_t size)
     return status;
 }
 
+#define GO 9 /* the descriptor on which the child tells its parent to read */
+
+int run_with_full_pipe(const char *arg, int fd, int delay_ms, struct sink *sink)
+{
+    int out[2], go[2], status;
+    char byte;
+
+    pipe_pair(out);
+    pipe_pair(go);
+    pid_t pid = (pid_t)SYS(fork());
+    if (pid == 0) {
+        dup2(out[1], fd);
+        dup2(go[1], GO);
+        close(out[0]);
+        close(out[1]);
+        close(go[0]);
+        if (go[1] != GO)
+            close(go[1]);
+        execl("/proc/self/exe", test_argv[0], arg, (char *)NULL);
+        _exit(121);
+    }
+    SYS(close(out[1]));
+    SYS(close(go[1]));
+    read_all(go[0], &byte, 1);
+    SYS(close(go[0]));
+    sink_start(sink, out[0], delay_ms);
+    sink_finish(sink);
+    SYS(waitpid(pid, &status, 0));
+    return status;
+}
+
+static void *says_go(void *arg)
+{
+    sleep_ms(50);
+    write_all(GO, "g", 1);
+    return arg;
+}
+
+void fill_and_say_go(int fd)
+{
+    fill_fd(fd);
+    start(says_go, NULL);
+}
+
 void stay_quiet(void)
 {
     struct rlimit none = {0, 0};

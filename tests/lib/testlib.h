@@ -183,6 +183,12 @@ int pattern_ok(const unsigned char *data, size_t size, uint64_t offset);
    run_self: fork and exec of this program with one argument, standard output captured. */
 int run_child(int (*fn)(void *), void *arg);
 int run_self(const char *arg, char *out, size_t size);
+
+/* This program as a child with one argument, whose descriptor fd is a pipe that nobody reads until
+   the child says so; then a sink does, delay_ms later, to the end. Raw wait status. In the
+   child: fill the pipe, and have a thread say so a little later. */
+int run_with_full_pipe(const char *arg, int fd, int delay_ms, struct sink *sink);
+void fill_and_say_go(int fd);
 void stay_quiet(void); /* standard error to /dev/null, no core files */
 
 #ifdef __cplusplus

@@ -6,15 +6,6 @@
 
 #include <sys/wait.h>
 
-#define GO 9 /* the descriptor on which the child tells its parent to read */
-
-static void *says_go(void *arg)
-{
-    sleep_ms(50);
-    write_all(GO, "g", 1);
-    return arg;
-}
-
 static void last_words(void)
 {
     for (int i = 0; i < 500; i++)
@@ -23,8 +14,7 @@ static void last_words(void)
 
 static int child(const char *how)
 {
-    fill_fd(1);
-    start(says_go, NULL);
+    fill_and_say_go(1);
     atexit(last_words); /* flushed by exit itself */
     if (strcmp(how, "return") == 0)
         return 5;
@@ -35,31 +25,9 @@ static int child(const char *how)
 
 static void run(const char *how, int want_status)
 {
-    int out[2], go[2], status;
     struct sink sink;
-    char byte;
+    int status = run_with_full_pipe(how, 1, 20, &sink);
 
-    pipe_pair(out);
-    pipe_pair(go);
-    pid_t pid = (pid_t)SYS(fork());
-    if (pid == 0) {
-        dup2(out[1], 1);
-        dup2(go[1], GO);
-        close(out[0]);
-        close(out[1]);
-        close(go[0]);
-        if (go[1] != GO)
-            close(go[1]);
-        execl("/proc/self/exe", test_argv[0], how, (char *)NULL);
-        _exit(121);
-    }
-    SYS(close(out[1]));
-    SYS(close(go[1]));
-    read_all(go[0], &byte, 1);
-    SYS(close(go[0]));
-    sink_start(&sink, out[0], 20);
-    sink_finish(&sink);
-    SYS(waitpid(pid, &status, 0));
     CHECK(WIFEXITED(status));
     CHECK_EQ(WEXITSTATUS(status), want_status);
     CHECK_GE(sink.size, 4000);

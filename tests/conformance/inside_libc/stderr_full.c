@@ -7,9 +7,6 @@
 #include <err.h>
 #include <error.h>
 #include <signal.h>
-#include <sys/wait.h>
-
-#define GO 9 /* the descriptor on which a child tells its parent to read */
 
 static void use_perror(void)
 {
@@ -44,18 +41,10 @@ static void use_fputs(void)
     fputs("text 5\n", stderr);
 }
 
-static void *says_go(void *arg)
-{
-    sleep_ms(50);
-    write_all(GO, "g", 1);
-    return arg;
-}
-
 static int child(const char *how)
 {
     program_invocation_name = program_invocation_short_name = "me";
-    fill_fd(2);
-    start(says_go, NULL);
+    fill_and_say_go(2);
     errno = ENOENT;
     if (strcmp(how, "err") == 0)
         err(7, "last %s", "words");
@@ -67,31 +56,9 @@ static int child(const char *how)
 
 static void run_child_with(const char *how, int want_status, const char *want)
 {
-    int out[2], go[2], status;
     struct sink sink;
-    char byte;
+    int status = run_with_full_pipe(how, 2, 0, &sink);
 
-    pipe_pair(out);
-    pipe_pair(go);
-    pid_t pid = (pid_t)SYS(fork());
-    if (pid == 0) {
-        dup2(out[1], 2);
-        dup2(go[1], GO);
-        close(out[0]);
-        close(out[1]);
-        close(go[0]);
-        if (go[1] != GO)
-            close(go[1]);
-        execl("/proc/self/exe", test_argv[0], how, (char *)NULL);
-        _exit(121);
-    }
-    SYS(close(out[1]));
-    SYS(close(go[1]));
-    read_all(go[0], &byte, 1);
-    SYS(close(go[0]));
-    sink_start(&sink, out[0], 0);
-    sink_finish(&sink);
-    SYS(waitpid(pid, &status, 0));
     CHECK_EQ(status, want_status << 8);
     CHECK_GE(sink.size, strlen(want));
     const char *end = sink.data + sink.size - strlen(want);
