@@ -94,7 +94,7 @@ void gr_resolver_start(void)
 /* A lookup that was cancelled is on the list still, as often as it was taken. */
 static void end_lookups(void)
 {
-    struct resolv_context *const *head = (const void *)(gr_arch_tp() + lookups);
+    struct resolv_context *const *head = (const void *)(gr_tp_get() + lookups);
     while (*head) {
         __resolv_context_put(*head);
     }

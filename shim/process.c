@@ -44,6 +44,7 @@ static uint64_t current_mask(void)
 void gr_fork_prepare(void)
 {
     gr_fdtable_fork(false);
+    gr_tp_pin();
     mask_before = swap_mask(~0ULL);
     mask_during = current_mask();
 }
@@ -54,6 +55,7 @@ void gr_fork_parent(void)
     if (current_mask() == mask_during) { /* else the runtime has set another since */
         (void)swap_mask(mask_before);
     }
+    gr_tp_unpin();
 }
 
 void gr_fork_child(void)

@@ -156,7 +156,10 @@ int gr_thread_create(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(voi
         /* libc's own helpers, for asynchronous I/O and timers, and the teams of OpenMP wait in ways
          * that only kernel threads can. */
         gr_hub_foreign();
-        return real.pthread_create(out, attr, fn, arg);
+        gr_tp_pin();
+        int rc = real.pthread_create(out, attr, fn, arg);
+        gr_tp_unpin();
+        return rc;
     }
     if (!start_runtime()) {
         return real.pthread_create(out, attr, fn, arg);

@@ -83,6 +83,7 @@ static void run_probe(struct probe *p)
         return;
     }
     gr_enter(gr_self);
+    gr_tp_pin();
     (void)GR_SYS(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, sizeof(all));
     int saved = errno;
     if (clone(probe_main, stack + PROBE_STACK, PROBE_SHARES, p) < 0) {
@@ -90,6 +91,7 @@ static void run_probe(struct probe *p)
     }
     errno = saved;
     (void)GR_SYS(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, sizeof(old));
+    gr_tp_unpin();
     gr_leave(gr_self);
     free(stack);
 }

@@ -14,6 +14,9 @@
 #include "shim/time.h"
 #include "shim/timer.h"
 
+#ifdef SYS_arch_prctl
+#include <asm/prctl.h>
+#endif
 #include <linux/sched.h>
 #include <sched.h>
 #include <string.h>
@@ -218,6 +221,27 @@ static long call_futex(const struct gr_call *s)
                            (uint32_t *)s->e, (uint32_t)s->f));
 }
 
+#ifdef SYS_arch_prctl
+/* What the kernel takes for the thread pointer may be a trap of ours. */
+static bool thread_pointer_twin(const struct gr_call *s, long *ret)
+{
+    if (s->nr != SYS_arch_prctl || s->a != ARCH_GET_FS) {
+        return false;
+    }
+    gr_tp_pin();
+    *ret = gr_ret(GR_SYS(SYS_arch_prctl, s->a, s->b));
+    gr_tp_unpin();
+    return true;
+}
+#else
+static bool thread_pointer_twin(const struct gr_call *s, long *ret)
+{
+    (void)s;
+    (void)ret;
+    return false;
+}
+#endif
+
 static bool has_twin(const struct gr_call *s, long *ret)
 {
     if (s->nr == SYS_futex) {
@@ -229,7 +253,8 @@ static bool has_twin(const struct gr_call *s, long *ret)
         return true;
     }
     return gr_call_io(s, ret) || signal_twin(s, ret) || time_twin(s, ret) || process_twin(s, ret) ||
-           ipc_twin(s, ret) || gr_call_thread_id(s, ret) || gr_call_sched(s, ret);
+           ipc_twin(s, ret) || gr_call_thread_id(s, ret) || gr_call_sched(s, ret) ||
+           thread_pointer_twin(s, ret);
 }
 
 /* syscall() is no cancellation point, though the functions of the same names are. */

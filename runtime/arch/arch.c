@@ -1,4 +1,4 @@
-/* Machine-dependent set-up in C: first frames, the choice of instruction, interrupted contexts. */
+/* Machine-dependent set-up in C: first frames, interrupted contexts. */
 #include "runtime/arch/arch.h"
 
 #include "runtime/base/compiler.h"
@@ -6,7 +6,6 @@
 
 #include <signal.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <ucontext.h>
 
 #define FRAME_ALIGN 64 /* of the floating-point state in a signal frame */
@@ -17,34 +16,12 @@ extern const char gr_arch_syscall_abort[] __attribute__((visibility("hidden")));
 
 #if defined(__x86_64__)
 
-#include <asm/prctl.h>
-
-#define HWCAP2_FSGSBASE (1UL << 1)
-
-/* May user space write the fs base? Without it (old kernels, valgrind) the switch makes a system
- * call. */
-bool gr_arch_fsgsbase __attribute__((visibility("hidden")));
-
-void gr_arch_set_tp(void *tp)
-{
-    if (gr_arch_fsgsbase) {
-        __asm__ volatile("wrfsbase %0" : : "r"(tp) : "memory");
-    } else {
-        (void)GR_SYS(SYS_arch_prctl, ARCH_SET_FS, tp);
-    }
-}
-
 struct frame {
     uint32_t mxcsr;
     uint16_t x87;
     uint16_t unused;
     uint64_t r15, r14, r13, r12, rbx, rbp, rip;
 };
-
-void gr_ctx_init(void)
-{
-    gr_arch_fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0;
-}
 
 void gr_ctx_make(struct gr_ctx *ctx, void *top, void *tp, gr_ctx_entry_fn *entry, void *arg)
 {
@@ -103,18 +80,9 @@ static void relocate(ucontext_t *uc, ptrdiff_t by)
 
 #elif defined(__aarch64__)
 
-void gr_arch_set_tp(void *tp)
-{
-    __asm__ volatile("msr tpidr_el0, %0" : : "r"(tp) : "memory");
-}
-
 struct frame {
     uint64_t x29, x30, x19, x20, x21_28[8], d8_15[8], fpcr, fpsr;
 };
-
-void gr_ctx_init(void)
-{
-}
 
 void gr_ctx_make(struct gr_ctx *ctx, void *top, void *tp, gr_ctx_entry_fn *entry, void *arg)
 {

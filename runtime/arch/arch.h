@@ -1,11 +1,13 @@
 /*
- * What depends on the machine: switching stacks and thread pointers, and the abortable system call.
+ * What depends on the machine: switching contexts, and the abortable system call.
  *
  * Saved over a switch: callee-saved registers, floating-point control words, stack pointer. Not
  * saved: the signal mask (kept per green by core/signal.c) and caller-saved registers.
  */
 #ifndef GR_ARCH_ARCH_H
 #define GR_ARCH_ARCH_H
+
+#include "runtime/arch/tp.h"
 
 #include <signal.h>
 #include <stdbool.h>
@@ -17,10 +19,6 @@ struct gr_ctx {
     void *sp; /* where the registers are saved, while suspended */
     void *tp; /* its thread pointer */
 };
-
-/* gr_ctx_init - choose how the thread pointer is written on this kernel and CPU. Once, before the
- * first switch. */
-void gr_ctx_init(void);
 
 /* gr_ctx_switch - suspend the caller into @from and resume @to. Returns when somebody switches
  * back. */
@@ -65,27 +63,10 @@ void gr_arch_move_handler(gr_arch_handler_fn *fn, int sig, siginfo_t *info, void
 uint64_t gr_arch_fp_begin(void);
 void gr_arch_fp_end(uint64_t modes);
 
-/* gr_arch_set_tp - change the thread pointer. Whoever calls must hold no address of a thread-local
- * object. */
-void gr_arch_set_tp(void *tp);
-
 /* gr_arch_sp, gr_arch_pc - stack pointer and program counter of an interrupted context;
  * gr_arch_free_stack - where its stack is free below. */
 uintptr_t gr_arch_sp(const void *ucontext);
 uintptr_t gr_arch_pc(const void *ucontext);
 char *gr_arch_free_stack(const void *ucontext);
-
-static inline char *gr_arch_tp(void)
-{
-    char *tp;
-#if defined(__x86_64__)
-    __asm__("mov %%fs:0, %0" : "=r"(tp));
-#elif defined(__aarch64__)
-    __asm__("mrs %0, tpidr_el0" : "=r"(tp));
-#else
-#error "unsupported machine"
-#endif
-    return tp;
-}
 
 #endif

@@ -53,8 +53,9 @@ gr_ctx_switch:
 .Lgo:
         mov     (%rsi), %rsp
         mov     8(%rsi), %rax
-        cmpb    $0, gr_arch_fsgsbase(%rip)
+        cmpb    $0, gr_tp_writable(%rip)
         je      .Lset_fs_slowly
+        mov     %rax, gr_tp_now(%rip)
         wrfsbase %rax
         .globl  gr_ctx_resumed
         .hidden gr_ctx_resumed
@@ -140,6 +141,16 @@ gr_arch_syscall:
         .hidden gr_arch_syscall_insn
 gr_arch_syscall_insn:
         syscall
+        cmpq    $0, gr_tp_trap(%rip)
+        jne     .Lmend
+        ret
+.Lmend:                                 /* gr_tp_mend(): the kernel may have switched tasks */
+        rdfsbase %rcx
+        cmp     gr_tp_trap(%rip), %rcx
+        jne     .Lmended
+        mov     gr_tp_now(%rip), %rcx
+        wrfsbase %rcx
+.Lmended:
         ret
         .globl  gr_arch_syscall_abort
         .hidden gr_arch_syscall_abort

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -345,8 +346,8 @@ static void submit_jobs(struct gr_hub *h)
     if (!h->to_submit && !h->errands) {
         return;
     }
-    (void)GR_SYS(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, sizeof(all));
     gr_runtime_making_threads(true);
+    (void)GR_SYS(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, sizeof(all));
     gr_standin_start_queued(h);
     while (h->to_submit) {
         struct gr_job *job = h->to_submit;
@@ -356,13 +357,28 @@ static void submit_jobs(struct gr_hub *h)
             job->done(job);
         }
     }
-    gr_runtime_making_threads(false);
     (void)GR_SYS(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, sizeof(old));
+    gr_runtime_making_threads(false);
 }
 
 static bool any_ready(const struct gr_hub *h)
 {
     return !gr_list_empty(&h->run) || !gr_list_empty(&h->ready);
+}
+
+/* Where a task switch costs us the thread pointer, libuv does not wait: its next step would be to
+ * find that out. */
+static void wait_in_loop(struct gr_hub *h, int64_t deadline)
+{
+    struct pollfd p = {.fd = -1, .events = POLLIN};
+    if (gr_tp_traps() && deadline) {
+        p.fd = gr_loop_prepare(h->loop, deadline);
+    }
+    if (p.fd >= 0) {
+        (void)gr_arch_syscall(SYS_ppoll, (long)&p, 1, 0, 0, 0, 0);
+        deadline = 0;
+    }
+    gr_loop_run(h->loop, deadline);
 }
 
 /* One turn of the loop. */
@@ -395,7 +411,7 @@ static void turn(struct gr_hub *h)
             deadline = 0;
         }
     }
-    gr_loop_run(h->loop, deadline);
+    wait_in_loop(h, deadline);
     atomic_store(&h->sleeping, false);
     drain_remote(h);
     gr_sig_route(h);
@@ -430,7 +446,7 @@ void gr_hub_foreign(void)
 GR_NOINLINE void gr_hub_borrow(struct green *from, struct green *to)
 {
     carry_malloc_words(from->hub, from, to);
-    gr_arch_set_tp(to->ctx.tp);
+    gr_tp_set(to->ctx.tp);
 }
 
 struct gr_hub *gr_hub_new(const char **why)
@@ -454,7 +470,7 @@ struct gr_hub *gr_hub_new(const char **why)
         *why = "out of memory";
         return NULL;
     }
-    *(struct gr_hub **)((char *)tp + ((char *)&gr_hub_self - gr_arch_tp())) = h;
+    *(struct gr_hub **)((char *)tp + ((char *)&gr_hub_self - gr_tp_get())) = h;
     gr_ctx_make(&h->ctx, gr_tls_floor(tp), tp, hub_main, h);
     h->next = hubs;
     hubs = h;

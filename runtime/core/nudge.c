@@ -32,7 +32,7 @@ static void on_carrier(struct gr_hub *h, const siginfo_t *info, void *uc)
     }
 }
 
-static void on_nudge(int sig, siginfo_t *info, void *uc)
+static GR_NOINLINE void take_nudge(int sig, siginfo_t *info, void *uc)
 {
     struct gr_hub *h = gr_hub_here();
     if (libc_handler) {
@@ -41,6 +41,12 @@ static void on_nudge(int sig, siginfo_t *info, void *uc)
     if (h) {
         on_carrier(h, info, uc);
     }
+}
+
+static void on_nudge(int sig, siginfo_t *info, void *uc)
+{
+    (void)gr_tp_mend();
+    take_nudge(sig, info, uc);
 }
 
 /* Not with the start: libc would not set its own, which it has for its helper threads. */

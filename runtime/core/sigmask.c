@@ -95,5 +95,5 @@ void gr_mask_only(uint64_t mask)
     other_masks = 0;
     (void)gr_mask_count(mask, 1);
     kernel_mask = ~mask;
-    gr_mask_set_kernel(mask);
+    gr_mask_set_kernel(gr_mask_common());
 }

@@ -5,6 +5,8 @@
 #ifndef GR_CORE_SIGMASK_H
 #define GR_CORE_SIGMASK_H
 
+#include "runtime/arch/tp.h"
+
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,6 +24,12 @@ static inline uint64_t gr_sigbit(int sig)
 
 /* Never blocked, or libc's own. */
 #define GR_SIG_ALWAYS_OPEN (gr_sigbit(SIGKILL) | gr_sigbit(SIGSTOP) | GR_SIG_LIBC)
+
+/* gr_mask_all - all that may be blocked while code runs that uses thread-local storage. */
+static inline uint64_t gr_mask_all(void)
+{
+    return ~(GR_SIG_ALWAYS_OPEN | (gr_tp_traps() ? gr_sigbit(SIGSEGV) : 0));
+}
 
 /* gr_mask_count - one green more or less (@by) has @mask. Returns whether a mask came into use or
  * went out of it: then gr_mask_common() may have changed, and the kernel's mask must follow. */
@@ -42,8 +50,8 @@ uint64_t gr_mask_common(void);
 void gr_mask_set_kernel(uint64_t mask);
 uint64_t gr_mask_is_kernel(uint64_t mask);
 
-/* gr_mask_block_all - block every signal for a moment, in which nothing else is done about masks;
- * gr_mask_unblock - put the mask back. Any thread. */
+/* gr_mask_block_all - block every signal for a moment, in which nothing else is done about masks
+ * and no thread-local object is used; gr_mask_unblock - put the mask back. Any thread. */
 uint64_t gr_mask_block_all(void);
 void gr_mask_unblock(uint64_t old);
 

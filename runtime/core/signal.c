@@ -43,9 +43,6 @@ static struct gr_kernel_action actions[N_SIG];
 static struct gr_sigqueue unrouted;
 static _Atomic bool try_to_route;
 
-/* What the kernel blocks on the way into on_signal(). */
-#define ALL_BLOCKED (~GR_SIG_ALWAYS_OPEN)
-
 /* Sent by the kernel to the thread that makes a call. We see them even if every green blocks them,
  * and even if they have their default action: only we know whose they are. */
 #define SENT_BY_CALLS (gr_sigbit(SIGPIPE) | gr_sigbit(SIGXFSZ))
@@ -350,7 +347,7 @@ static void on_foreign(struct gr_signal *s, ucontext_t *uc)
 void gr_sig_finish(void *context)
 {
     ucontext_t *uc = context;
-    gr_mask_set_kernel(ALL_BLOCKED);
+    gr_mask_set_kernel(gr_mask_all());
     uint64_t mask = gr_mask_common();
     put_mask(uc, mask);
     (void)gr_mask_is_kernel(mask);
@@ -363,7 +360,7 @@ static void on_fault_here(int sig, siginfo_t *info, void *uc)
 {
     struct gr_signal s = {.sig = sig, .info = *info};
     int saved = errno;
-    (void)gr_mask_is_kernel(ALL_BLOCKED);
+    (void)gr_mask_is_kernel(gr_mask_all());
     gr_hub_interrupt(gr_self);
     (void)act(gr_self, &s, uc);
     gr_hub_resume(gr_self);
@@ -425,7 +422,7 @@ static void on_carrier(struct gr_hub *h, struct green *g, struct gr_signal *s, u
     if (!to) {
         to = wants(h->main, s->sig) ? h->main : g && wants(g, s->sig) ? g : NULL;
     }
-    uint64_t kernel_mask = gr_mask_is_kernel(ALL_BLOCKED);
+    uint64_t kernel_mask = gr_mask_is_kernel(gr_mask_all());
     if (to == g && may_run(g, s->sig)) {
         gr_hub_interrupt(g);
         (void)act(g, s, uc);
@@ -495,9 +492,8 @@ void gr_sig_look(void *context)
     errno = saved;
 }
 
-static void on_signal(int sig, siginfo_t *info, void *context)
+static GR_NOINLINE void take_signal(int sig, siginfo_t *info, ucontext_t *uc)
 {
-    ucontext_t *uc = context;
     struct green *g = gr_self;
     struct gr_hub *h = gr_hub_here();
     struct gr_signal s = {.sig = sig, .info = *info};
@@ -510,6 +506,15 @@ static void on_signal(int sig, siginfo_t *info, void *context)
         on_foreign(&s, uc);
     }
     errno = saved;
+}
+
+static void on_signal(int sig, siginfo_t *info, void *uc)
+{
+    bool lost = gr_tp_mend();
+    if (sig == SIGSEGV && info->si_code > 0 && gr_tp_trapped(info->si_addr, uc, lost)) {
+        return;
+    }
+    take_signal(sig, info, uc);
 }
 
 /* --- dispositions --- */
@@ -529,7 +534,7 @@ extern void gr_arch_sigreturn(void) __attribute__((visibility("hidden")));
 struct gr_kernel_action gr_kernel_handler(void (*fn)(int, siginfo_t *, void *))
 {
     struct gr_kernel_action a = {
-        .handler = (uintptr_t)fn, .flags = SA_SIGINFO, .mask = ALL_BLOCKED};
+        .handler = (uintptr_t)fn, .flags = SA_SIGINFO, .mask = gr_mask_all()};
 #if defined(__x86_64__)
     a.flags |= SA_RESTORER;
     a.restorer = gr_arch_sigreturn;
@@ -541,10 +546,15 @@ static int install(int sig)
 {
     struct gr_kernel_action ours = actions[sig];
     bool seen = ours.handler == DFL && ((SENT_BY_CALLS | gr_sigbit(SIGSEGV)) & gr_sigbit(sig));
+    seen |= gr_tp_traps() && sig == SIGSEGV;
     if (is_handler(&ours) || seen) {
         unsigned long kept = ours.flags & (SA_RESTART | SA_NOCLDSTOP | SA_NOCLDWAIT);
         ours = gr_kernel_handler(on_signal);
         ours.flags |= kept | (sig == SIGSEGV || sig == SIGBUS ? SA_ONSTACK : 0);
+        if (gr_tp_traps() && sig == SIGSEGV) { /* nudged, we would switch on the signal stack */
+            ours.flags |= SA_NODEFER;
+            ours.mask |= GR_SIG_LIBC;
+        }
     }
     return (int)GR_SYS(SYS_rt_sigaction, sig, &ours, NULL, GR_SIG_SET_BYTES);
 }
@@ -564,7 +574,7 @@ static void drop_pending(struct gr_hub *h, uint64_t set)
 /* Does the kernel send @sig to whoever makes a call, and do we see it? */
 static void choose_open(void)
 {
-    uint64_t open = 0;
+    uint64_t open = gr_tp_traps() ? gr_sigbit(SIGSEGV) : 0;
     for (int sig = 1; sig < N_SIG; sig++) {
         open |= actions[sig].handler != IGN ? SENT_BY_CALLS & gr_sigbit(sig) : 0;
     }
@@ -729,6 +739,7 @@ void gr_sig_mask_restore(uint64_t old)
 void gr_sig_expose(void)
 {
     struct green *g = gr_self;
+    gr_tp_pin();
     g->crit++;
     gr_mask_set_kernel(g->sig_mask);
     g->crit--;
@@ -740,6 +751,7 @@ void gr_sig_conceal(void)
     g->crit++;
     gr_mask_set_kernel(gr_mask_common());
     g->crit--;
+    gr_tp_unpin();
 }
 
 /* Into the kernel's hands: pending for the carrier, or for the process. */

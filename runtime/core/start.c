@@ -74,7 +74,7 @@ static const char *check_from_inside(const struct trial *t)
         return "errno is not its own";
     }
     if ((uintptr_t)pthread_self() == t->main_thread ||
-        (uintptr_t)pthread_self() != gr_tls_pthread(gr_arch_tp())) {
+        (uintptr_t)pthread_self() != gr_tls_pthread(gr_tp_get())) {
         return "its identity is not its own";
     }
     if (errno != 0 || trial_tls != 42) {
@@ -94,7 +94,7 @@ static const char *check_from_inside(const struct trial *t)
 static void *trial_body(void *arg)
 {
     struct trial *t = arg;
-    if (!gr_tls_n_malloc_words && gr_tls_probe_malloc(gr_arch_tp())) {
+    if (!gr_tls_n_malloc_words && gr_tls_probe_malloc(gr_tp_get())) {
         t->bad = "malloc's state was not found";
         return NULL;
     }
@@ -148,7 +148,7 @@ static struct green *make_main_green(struct gr_hub *h)
         free(g);
         return NULL;
     }
-    g->ctx.tp = gr_arch_tp();
+    g->ctx.tp = gr_tp_get();
     g->hub = h;
     g->state = GR_RUNNING;
     g->is_main = true;
@@ -172,6 +172,7 @@ static bool libc_deceived;
 
 void gr_runtime_making_threads(bool now)
 {
+    now ? gr_tp_pin() : gr_tp_unpin();
     if (libc_deceived) {
         __libc_single_threaded = now;
         libc_deceived = now;
@@ -222,7 +223,7 @@ int gr_runtime_start(const char **why)
     int saved = errno;
     bool others = has_other_threads();
     size_t n = 0;
-    gr_ctx_init();
+    gr_tp_init(gr_config.tp_trap);
     for (long way = gr_config.tls;; way++) {
         if (way == GR_TLS_OFF) {
             *why = reasons;
@@ -244,6 +245,7 @@ int gr_runtime_start(const char **why)
     gr_cpu_start(h);
     memset(h->parks, 0, sizeof(h->parks));
     gr_sig_start();
+    gr_tp_arm();
     if (&__libc_single_threaded && __libc_single_threaded) {
         __libc_single_threaded = 0; /* libstdc++ leaves out its locks otherwise */
         libc_deceived = true;
@@ -299,5 +301,6 @@ void gr_runtime_fork_child(void)
     gr_sig_fork_child();
     gr_nudge_fork_child(h);
     gr_tick_hub_new(h);
+    gr_tp_arm();
     g->crit--;
 }

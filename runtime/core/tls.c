@@ -142,7 +142,7 @@ static int find_libc_tls(struct dl_phdr_info *info, size_t size, void *arg)
     for (int i = 0; data && i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
         if (ph->p_type == PT_TLS && probe >= data && probe < data + ph->p_memsz) {
-            gr_tls.libc_tls = data - gr_arch_tp();
+            gr_tls.libc_tls = data - gr_tp_get();
             gr_tls.libc_tls_size = ph->p_memsz;
             return 1;
         }
@@ -158,7 +158,7 @@ ptrdiff_t gr_tls_find(const void *value)
     }
     for (size_t i = 0; i + sizeof(uintptr_t) <= gr_tls.libc_tls_size; i += sizeof(uintptr_t)) {
         ptrdiff_t offset = gr_tls.libc_tls + (ptrdiff_t)i;
-        if (*word_at(gr_arch_tp(), offset) == (uintptr_t)value) {
+        if (*word_at(gr_tp_get(), offset) == (uintptr_t)value) {
             if (found) {
                 return 0;
             }
@@ -177,7 +177,7 @@ static const char *find_sizes(void)
     if (!dl_iterate_phdr(find_libc_tls, &errno)) {
         return "libc's own thread-local storage was not found";
     }
-    gr_tls_self_off = (char *)&gr_self - gr_arch_tp();
+    gr_tls_self_off = (char *)&gr_self - gr_tp_get();
     return NULL;
 }
 
@@ -455,6 +455,6 @@ int gr_tls_probe_malloc(void *tp)
 
 void gr_tls_fork_child(void)
 {
-    gr_tls.anchor = desc_of(gr_arch_tp()); /* libc has linked the caller alone */
+    gr_tls.anchor = desc_of(gr_tp_get()); /* libc has linked the caller alone */
     gr_tls_link(desc_of(pristine));
 }

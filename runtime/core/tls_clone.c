@@ -33,7 +33,7 @@ void gr_tls_snapshot(void)
         return;
     }
     gr_tls.pthread_size = _thread_db_sizeof_pthread;
-    const char *desc = desc_of(gr_arch_tp());
+    const char *desc = desc_of(gr_tp_get());
     memcpy(snapshot.bytes, desc, gr_tls.pthread_size);
     snapshot.desc = (uintptr_t)desc;
     snapshot.tid = (int)GR_SYS(SYS_gettid);
@@ -115,7 +115,7 @@ static void *make(void *top, void *stack, size_t stack_size, size_t guard)
         return NULL;
     }
     if (gr_tls_resolver && &__resp) {
-        *word_at(tp, (char *)&__resp - gr_arch_tp()) = (uintptr_t)(desc + gr_tls_resolver);
+        *word_at(tp, (char *)&__resp - gr_tp_get()) = (uintptr_t)(desc + gr_tls_resolver);
     }
     gr_tls_link(desc);
     return tp;

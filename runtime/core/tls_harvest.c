@@ -31,7 +31,7 @@ struct harvest {
 static GR_NOINLINE GR_NORETURN void *give_away(void *arg)
 {
     struct harvest *h = arg;
-    h->tp = gr_arch_tp();
+    h->tp = gr_tp_get();
     h->frames = __builtin_dwarf_cfa();
     h->tid = (int)GR_SYS(SYS_gettid);
     h->noted_tid = *(const int *)(desc_of(h->tp) + gr_tls.tid);
@@ -55,10 +55,12 @@ static bool harvest(void *stack, size_t size, pthread_t *thread, struct harvest 
         return false;
     }
     *h = (struct harvest){.running = 1};
+    gr_tp_pin();
     (void)GR_SYS(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, sizeof(all));
     bool made = pthread_attr_setstack(&attr, stack, size) == 0 &&
                 gr_kernel_thread_create(thread, &attr, give_away, h) == 0;
     (void)GR_SYS(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, sizeof(old));
+    gr_tp_unpin();
     (void)pthread_attr_destroy(&attr);
     while (made && atomic_load(&h->running)) {
         (void)GR_SYS(SYS_futex, &h->running, FUTEX_WAIT, 1, NULL);

@@ -44,6 +44,7 @@ struct gr_loop {
     int wake_fd;  /* eventfd */
     int timer_fd;
     int64_t timer_at; /* when timer_fd expires, GR_FOREVER: not armed */
+    bool turned;      /* libuv has its own descriptors in the set */
     uv_poll_t wake;
     uv_poll_t timer;
 };
@@ -269,15 +270,22 @@ static void set_timer(struct gr_loop *l, int64_t deadline)
     l->timer_at = at;
 }
 
+int gr_loop_prepare(struct gr_loop *l, int64_t deadline)
+{
+    if (deadline != GR_FOREVER) {
+        set_timer(l, deadline);
+    }
+    return l->turned ? l->uv.backend_fd : -1;
+}
+
 void gr_loop_run(struct gr_loop *l, int64_t deadline)
 {
+    l->turned = true;
     if (deadline == 0) {
         (void)uv_run(&l->uv, UV_RUN_NOWAIT);
         return;
     }
-    if (deadline != GR_FOREVER) {
-        set_timer(l, deadline);
-    }
+    (void)gr_loop_prepare(l, deadline);
     (void)uv_run(&l->uv, UV_RUN_ONCE);
 }
 

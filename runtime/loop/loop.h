@@ -60,6 +60,12 @@ void gr_loop_disarm(struct gr_loop_fd *w);
  * wake, or that time. */
 void gr_loop_run(struct gr_loop *l, int64_t deadline);
 
+/*
+ * gr_loop_prepare - for a caller that waits in the loop's place, with the same @deadline, before it
+ * turns the loop without blocking. Returns the descriptor to poll for input, or -1: not yet.
+ */
+int gr_loop_prepare(struct gr_loop *l, int64_t deadline);
+
 /* gr_loop_wake - make a blocked gr_loop_run() return. Any thread, signal handlers included. */
 void gr_loop_wake(struct gr_loop *l);
 

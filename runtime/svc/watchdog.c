@@ -73,11 +73,11 @@ static int make_thread(void *(*fn)(void *))
     }
     (void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     (void)pthread_attr_setstacksize(&attr, THREAD_STACK);
-    (void)GR_SYS(SYS_rt_sigprocmask, SIG_SETMASK, &mask, &old, SET_SIZE);
     gr_runtime_making_threads(true);
+    (void)GR_SYS(SYS_rt_sigprocmask, SIG_SETMASK, &mask, &old, SET_SIZE);
     rc = gr_kernel_thread_create(&thread, &attr, fn, NULL);
-    gr_runtime_making_threads(false);
     (void)GR_SYS(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, SET_SIZE);
+    gr_runtime_making_threads(false);
     (void)pthread_attr_destroy(&attr);
     return rc;
 }

@@ -2,6 +2,8 @@
 #ifndef TESTS_UNIT_CHILD_H
 #define TESTS_UNIT_CHILD_H
 
+#include "runtime/core/signal.h"
+
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <signal.h>
@@ -16,7 +18,12 @@ static inline void bare_child(void)
     static const int faults[] = {SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE};
     struct rlimit none = {0, 0};
     for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
-        signal(faults[i], SIG_DFL);
+        if (faults[i] == SIGSEGV && gr_tp_traps()) {
+            struct sigaction dfl = {.sa_handler = SIG_DFL};
+            (void)gr_sig_action(SIGSEGV, &dfl, NULL);
+        } else {
+            signal(faults[i], SIG_DFL);
+        }
     }
     setrlimit(RLIMIT_CORE, &none);
     alarm(50);

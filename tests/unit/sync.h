@@ -47,7 +47,10 @@ static inline void *join(struct green *g)
 static inline pthread_t foreign(void *(*fn)(void *), void *arg)
 {
     pthread_t t;
-    cr_assert_eq(pthread_create(&t, NULL, fn, arg), 0);
+    gr_tp_pin();
+    int rc = pthread_create(&t, NULL, fn, arg);
+    gr_tp_unpin();
+    cr_assert_eq(rc, 0);
     return t;
 }
 

@@ -15,7 +15,12 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-TestSuite(arch, .init = gr_ctx_init, .timeout = 60);
+static void init(void)
+{
+    gr_tp_init(0);
+}
+
+TestSuite(arch, .init = init, .timeout = 60);
 
 #define STACK (256 << 10)
 
@@ -28,8 +33,8 @@ static void make(gr_ctx_entry_fn *entry, void *arg)
 {
     stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     cr_assert_neq(stack, MAP_FAILED);
-    home.tp = gr_arch_tp();
-    gr_ctx_make(&away, stack + STACK, gr_arch_tp(), entry, arg);
+    home.tp = gr_tp_get();
+    gr_ctx_make(&away, stack + STACK, gr_tp_get(), entry, arg);
 }
 
 static void go(void)
@@ -56,7 +61,7 @@ static const struct gr_ctx *note_entry(void *arg)
 {
     seen.arg = arg;
     seen.frame = (uintptr_t)__builtin_frame_address(0);
-    seen.tp = gr_arch_tp();
+    seen.tp = gr_tp_get();
     return &home;
 }
 
@@ -69,13 +74,13 @@ Test(arch, entry_gets_its_argument_on_its_own_stack)
     cr_assert_gt(seen.frame, (uintptr_t)stack);
     cr_assert_lt(seen.frame, (uintptr_t)stack + STACK);
     cr_assert_eq(seen.frame % 16, 0, "the calling convention wants alignment");
-    cr_assert_eq(seen.tp, gr_arch_tp());
+    cr_assert_eq(seen.tp, gr_tp_get());
 }
 
 Test(arch, unaligned_top_is_aligned)
 {
     make(note_entry, NULL);
-    gr_ctx_make(&away, stack + STACK - 5, gr_arch_tp(), note_entry, NULL);
+    gr_ctx_make(&away, stack + STACK - 5, gr_tp_get(), note_entry, NULL);
     go();
     cr_assert_eq(seen.frame % 16, 0);
 }
@@ -119,7 +124,7 @@ static const struct gr_ctx *end_at_once(void *arg)
 {
     *(int *)arg += 1;
     seen.frame = (uintptr_t)__builtin_frame_address(0);
-    seen.tp = gr_arch_tp();
+    seen.tp = gr_tp_get();
     return &home;
 }
 
@@ -150,7 +155,7 @@ Test(arch, returning_context_names_the_one_that_goes_on)
     make(go_to_other, NULL);
     char *more = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     cr_assert_neq(more, MAP_FAILED);
-    gr_ctx_make(&other, more + STACK, gr_arch_tp(), end_at_once, &begun);
+    gr_ctx_make(&other, more + STACK, gr_tp_get(), end_at_once, &begun);
     go();
     cr_assert_eq(begun, 1);
     cr_assert_eq(seen.frame - (uintptr_t)more < STACK, true, "on the stack of the other");
@@ -396,18 +401,18 @@ Test(arch, floating_point_exceptions_belong_to_the_context)
 
 static const struct gr_ctx *set_tp_from_here(void *arg)
 {
-    gr_arch_set_tp(arg);
-    seen.tp = gr_arch_tp();
+    gr_tp_set(arg);
+    seen.tp = gr_tp_get();
     return &home;
 }
 
 Test(arch, thread_pointer_can_be_set_and_is_restored_by_a_switch)
 {
-    char *mine = gr_arch_tp();
+    char *mine = gr_tp_get();
     make(set_tp_from_here, mine);
     go();
     cr_assert_eq(seen.tp, mine);
-    cr_assert_eq(gr_arch_tp(), mine);
+    cr_assert_eq(gr_tp_get(), mine);
 }
 
 /* --- system calls --- */

@@ -42,7 +42,7 @@ static int count(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void
 static unsigned n_listed(void)
 {
     unsigned n = 0;
-    const struct gr_list_node *first = list_node(desc_of(gr_arch_tp()));
+    const struct gr_list_node *first = list_node(desc_of(gr_tp_get()));
     for (const struct gr_list_node *at = first->next; at != first; at = at->next) {
         cr_assert_eq(at->next->prev, at);
         n++;
@@ -61,7 +61,7 @@ static void *use(void *arg)
     gr_yield();
     bool kept = variable == 6 && pthread_getspecific(key) == arg;
     errno = EDOM;
-    gr_tls_clear_keys(gr_arch_tp(), key + 1);
+    gr_tls_clear_keys(gr_tp_get(), key + 1);
     return fresh && kept ? arg : NULL;
 }
 

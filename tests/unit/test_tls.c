@@ -209,7 +209,7 @@ static void *set_keys(void *arg)
     for (intptr_t i = 0; i < N_KEYS; i++) {
         CHECK(pthread_getspecific(keys[i]) == (char *)arg + i);
     }
-    gr_tls_clear_keys(gr_arch_tp(), keys[N_KEYS - 1] + 1);
+    gr_tls_clear_keys(gr_tp_get(), keys[N_KEYS - 1] + 1);
     for (intptr_t i = 0; i < N_KEYS; i++) {
         CHECK(pthread_getspecific(keys[i]) == NULL);
     }
