@@ -63,7 +63,7 @@ OPT := -O2
 SYSROOT := build/sysroot-aarch64
 SYSROOT_LDFLAGS := -L$(SYSROOT)/usr/lib/aarch64-linux-gnu \
                    -Wl,-rpath-link,$(SYSROOT)/lib/aarch64-linux-gnu
-UV_CFLAGS := -isystem $(SYSROOT)/usr/include
+UV_CFLAGS := -isystem $(SYSROOT)/usr/include -isystem $(SYSROOT)/usr/include/aarch64-linux-gnu
 UV_LIBS := $(SYSROOT_LDFLAGS) -luv
 else
 $(error BUILD=$(BUILD) is not one of debug, asan, ubsan, aarch64)
@@ -87,7 +87,9 @@ LIB_CFLAGS := $(BASE) -fPIC -fvisibility=hidden -ftls-model=initial-exec -pthrea
 # Asked once, when first needed: the set-up goals work before pkg-config is there.
 UV_CFLAGS ?= $(eval UV_CFLAGS := $(shell $(PKG_CONFIG) --cflags libuv))$(UV_CFLAGS)
 UV_LIBS   ?= $(eval UV_LIBS := $(shell $(PKG_CONFIG) --libs libuv))$(UV_LIBS)
-LIBS      = $(UV_LIBS) -pthread -ldl
+# libffi becomes part of the library: loaded into every program, as a library of its own it would
+# get between programs and a libffi that they bring along.
+LIBS      = $(UV_LIBS) -l:libffi_pic.a -pthread -ldl
 # -z defs and --no-undefined-version: a row of symbols.def without a body fails the link by name.
 SO_LDFLAGS := -shared -Wl,-soname,libgreenshim.so -Wl,-z,defs -Wl,-z,now -Wl,-z,initfirst \
               -Wl,-z,noexecstack -Wl,--no-undefined-version -Wl,--build-id

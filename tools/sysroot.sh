@@ -19,8 +19,8 @@ apt()
 
 echo "  GET  libraries for $arch"
 apt update
-(cd "$dir/apt" && apt download libuv1 libuv1-dev libelf1 libelf-dev libdw1 libdw-dev \
-    zlib1g liblzma5 libbz2-1.0)
+(cd "$dir/apt" && apt download libuv1 libuv1-dev libffi-dev libelf1 libelf-dev \
+    libdw1 libdw-dev zlib1g liblzma5 libbz2-1.0)
 for package in "$dir"/apt/*.deb; do
     dpkg-deb -x "$package" "$dir"
 done

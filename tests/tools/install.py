@@ -177,4 +177,5 @@ def setup_without_rights_names_the_command(p):
     equal(result.returncode, 1, "status")
     command = result.stderr.decode().splitlines()[-1].split()
     equal(command[:3], ["apt-get", "install", "--no-install-recommends"], "command")
-    equal({"gcc", "libuv1-dev", "libelf-dev", "libdw-dev"} - set(command), set(), "packages in it")
+    needed = {"gcc", "libuv1-dev", "libffi-dev", "libelf-dev", "libdw-dev"}
+    equal(needed - set(command), set(), "packages in it")
