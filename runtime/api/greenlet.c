@@ -3,6 +3,7 @@
 
 #include "runtime/api/api.h"
 #include "runtime/api/error.h"
+#include "runtime/api/signature.h"
 #include "runtime/base/log.h"
 #include "runtime/svc/watchdog.h"
 
@@ -43,6 +44,7 @@ void green_unref(struct greenlet *gl)
 {
     if (gl && atomic_fetch_sub_explicit(&gl->refs, 1, memory_order_acq_rel) == 1) {
         gr_error_free(gl->error);
+        gr_call_free(gl->call);
         free(gl);
     }
 }

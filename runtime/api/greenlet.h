@@ -17,6 +17,7 @@ struct greenlet {
     struct green *green; /* NULL once it has ended */
     void *(*fn)(void *);
     void *arg;
+    struct gr_call *call; /* of green_spawn_call(); it goes with the last handle */
     void *value;
     struct green_error *error;
     uint64_t id;
