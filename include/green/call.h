@@ -82,6 +82,7 @@ GREEN_API int green_spawn_call_later(int64_t delay, struct greenlet **out, green
  */
 GREEN_API int green_call_get(struct greenlet *g, void *out, size_t size, int64_t timeout);
 
+/* The same for a function of any type. Return what the function does. Do not switch. */
 #define green_spawn_call(out, fn, ...)                                                             \
     (green_spawn_call)((out), (green_function *)(fn), __VA_ARGS__)
 #define green_spawn_call_later(delay, out, fn, ...)                                                \
