@@ -78,22 +78,13 @@ __attribute__((constructor)) static void enter_process(int argc, char **argv, ch
     }
 }
 
-static const char *const why_names[GR_WHY_N] = {
-    [GR_WHY_NONE] = "none",     [GR_WHY_FD] = "descriptor", [GR_WHY_POLL] = "poll",
-    [GR_WHY_SLEEP] = "sleep",   [GR_WHY_MUTEX] = "mutex",   [GR_WHY_COND] = "condition",
-    [GR_WHY_RWLOCK] = "rwlock", [GR_WHY_SEM] = "semaphore", [GR_WHY_BARRIER] = "barrier",
-    [GR_WHY_ONCE] = "once",     [GR_WHY_FUTEX] = "futex",   [GR_WHY_JOIN] = "join",
-    [GR_WHY_CHILD] = "child",   [GR_WHY_WORKER] = "worker", [GR_WHY_SIGNAL] = "signal",
-    [GR_WHY_EXIT] = "exit",     [GR_WHY_LIBC] = "libc",     [GR_WHY_OBJECT] = "object",
-};
-
 static void say_parks(const struct gr_hub *h)
 {
     char line[400];
     size_t n = 0;
     for (int i = 0; i < GR_WHY_N; i++) {
         if (h->parks[i] && n < sizeof(line)) {
-            n += (size_t)snprintf(line + n, sizeof(line) - n, " %s %llu", why_names[i],
+            n += (size_t)snprintf(line + n, sizeof(line) - n, " %s %llu", gr_why_names[i],
                                   (unsigned long long)h->parks[i]);
         }
     }

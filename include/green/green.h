@@ -12,6 +12,14 @@
  * Whatever waits can be interrupted: by green_kill() and by a timeout (<green/timeout.h>). The wait
  * then returns the code that was thrown, usually -ECANCELED or -ETIMEDOUT; a libc call such as
  * read() fails with that errno. It comes once; who goes on in spite of it goes on.
+ *
+ * Deadlock. When main waits in a call of these headers without a timeout, every other green thread
+ * waits too, and nothing is left that could wake any of them, main's call returns -EDEADLK. Lines
+ * on standard error say who waits for what. Something is left while anybody waits for a descriptor,
+ * a time, a signal, a child or a worker, while the program has a handler for a signal that comes
+ * from outside, and once it has kernel threads of its own: any of these could wake somebody. A
+ * sleep of green_sleep_unref() and a timeout after green_timeout_unref() do not count. Like:
+ * LoopExit
  */
 #ifndef GREEN_GREEN_H
 #define GREEN_GREEN_H
@@ -149,6 +157,30 @@ GREEN_API const char *green_name(const struct greenlet *g);
  * Returns 0, or what interrupted it. Switches. Like: gevent.sleep
  */
 GREEN_API int green_sleep(int64_t duration);
+
+/* green_sleep_unref - as green_sleep(), but not something that is left to happen: green_hub_join()
+ * does not wait for it. Like: gevent.sleep(ref=False) */
+GREEN_API int green_sleep_unref(int64_t duration);
+
+/*
+ * green_idle - wait until every other green thread waits, and nothing has happened to wake one.
+ * @priority: of several that wait so, the highest go first, and then it is looked again
+ *
+ * Returns 0, or what interrupted the wait. Switches; a kernel thread only gives way.
+ * Like: gevent.idle
+ */
+GREEN_API int green_idle(int priority);
+
+/*
+ * green_hub_join - wait until nothing is left that could make a green thread run: none is ready,
+ * and what the others wait for can only come from one of them. See "Deadlock" above for what
+ * counts.
+ * @timeout: ns, GREEN_FOREVER, or 0 to let every ready green thread run once and look
+ *
+ * Returns 0, -ETIMEDOUT, -EPERM (the caller is not main), or what interrupted the wait. Switches.
+ * Like: gevent.wait() without objects, Hub.join
+ */
+GREEN_API int green_hub_join(int64_t timeout);
 
 /* --- ends and errors --- */
 

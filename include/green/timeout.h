@@ -36,6 +36,11 @@ GREEN_API struct green_timeout *green_timeout_start_new(int64_t duration, int co
  */
 GREEN_API int green_timeout_start(struct green_timeout *t);
 
+/* green_timeout_unref - its time does not count as something that is left to happen, for
+ * green_hub_join() and for the end of waits that nothing can end: see <green/green.h>. Does not
+ * switch. Like: Timeout(ref=False) */
+GREEN_API void green_timeout_unref(struct green_timeout *t);
+
 /* green_timeout_pending - is it running, and has not fired? 1 or 0. Like: Timeout.pending */
 GREEN_API int green_timeout_pending(const struct green_timeout *t);
 

@@ -1,11 +1,16 @@
 #include "runtime/api/api.h"
 
+#include "runtime/api/stuck.h"
 #include "runtime/base/log.h"
+#include "runtime/core/rest.h"
 #include "runtime/core/tls.h"
 
 int gr_api_start(void)
 {
     const char *why;
+    if (!gr_rest_on_stuck) {
+        gr_rest_on_stuck = gr_report_stuck;
+    }
     if (gr_active) {
         return 0;
     }
@@ -17,11 +22,11 @@ int gr_api_start(void)
     return rc;
 }
 
-int gr_api_wait(struct gr_bucket *b, struct gr_waiter *w, int64_t timeout)
+int gr_api_wait_for(struct gr_bucket *b, struct gr_waiter *w, int64_t timeout, enum gr_why why)
 {
     if (timeout <= 0) {
         gr_lot_unlock(b);
         return -EAGAIN;
     }
-    return gr_api_result(gr_lot_wait(b, w, gr_api_deadline(timeout), GR_CANCEL, GR_WHY_OBJECT));
+    return gr_api_result(gr_lot_wait(b, w, gr_api_deadline(timeout), GR_API_PARK, why));
 }

@@ -35,13 +35,22 @@ static inline int gr_api_result(int rc)
     return GR_UNLIKELY(rc == -ECANCELED) ? gr_interrupt_act() : rc;
 }
 
+/* How waits of the public functions park. */
+#define GR_API_PARK (GR_CANCEL | GR_STUCK)
+
 /*
- * gr_api_wait - queue @w on the locked bucket @b, unlock it and wait for at most @timeout ns. With
- * a
- * @timeout of 0 it only unlocks and returns -EAGAIN. Returns 0 when woken, -ETIMEDOUT, or what
- * interrupted the wait; then @w is queued nowhere. Handlers of signals run, and the wait goes on.
+ * gr_api_wait_for - queue @w on the locked bucket @b, unlock it and wait for at most @timeout ns.
+ * With a @timeout of 0 it only unlocks and returns -EAGAIN. Returns 0 when woken, -ETIMEDOUT,
+ * -EDEADLK (main, when nothing can wake it), or what interrupted the wait; then @w is queued
+ * nowhere. Handlers of signals run, and the wait goes on. gr_api_wait - for an object that has no
+ * name in enum gr_why.
  */
-int gr_api_wait(struct gr_bucket *b, struct gr_waiter *w, int64_t timeout);
+int gr_api_wait_for(struct gr_bucket *b, struct gr_waiter *w, int64_t timeout, enum gr_why why);
+
+static inline int gr_api_wait(struct gr_bucket *b, struct gr_waiter *w, int64_t timeout)
+{
+    return gr_api_wait_for(b, w, timeout, GR_WHY_OBJECT);
+}
 
 /* gr_api_wake_all - wake everybody who waits on @key in the locked bucket. */
 static inline void gr_api_wake_all(struct gr_bucket *b, const void *key)

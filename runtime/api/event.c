@@ -25,6 +25,7 @@ struct green_event *green_event_new(void)
     struct green_event *e = malloc(sizeof(*e));
     if (e) {
         gr_object_init(&e->object, event_ready, false);
+        e->object.why = GR_WHY_EVENT;
         atomic_init(&e->set, false);
     }
     return e;
@@ -84,6 +85,7 @@ struct green_result *green_result_new(void)
     struct green_result *r = calloc(1, sizeof(*r));
     if (r) {
         gr_object_init(&r->object, result_ready, false);
+        r->object.why = GR_WHY_RESULT;
     }
     return r;
 }

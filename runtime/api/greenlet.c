@@ -5,6 +5,7 @@
 #include "runtime/api/error.h"
 #include "runtime/api/signature.h"
 #include "runtime/base/log.h"
+#include "runtime/core/rest.h"
 #include "runtime/svc/watchdog.h"
 
 #include <stdio.h>
@@ -28,6 +29,7 @@ static struct greenlet *new_greenlet(void)
     struct greenlet *gl = calloc(1, sizeof(*gl));
     if (gl) {
         gr_object_init(&gl->object, greenlet_ready, false);
+        gl->object.why = GR_WHY_GREENLET;
         atomic_init(&gl->refs, 1);
         gl->start.heap_index = -1;
     }
@@ -383,12 +385,38 @@ int green_kill(struct greenlet *gl, int code, int64_t timeout)
 
 /* --- time --- */
 
-int green_sleep(int64_t duration)
+static int sleep_for(int64_t duration, unsigned flags)
 {
     if (duration > 0) {
         (void)gr_api_start();
-        return gr_api_result(gr_sleep_until(gr_api_deadline(duration), GR_CANCEL));
+        return gr_api_result(gr_sleep_until(gr_api_deadline(duration), flags));
     }
     gr_yield();
     return gr_self && gr_cancelled(gr_self, GR_CANCEL) ? gr_interrupt_act() : 0;
+}
+
+int green_sleep(int64_t duration)
+{
+    return sleep_for(duration, GR_API_PARK);
+}
+
+int green_sleep_unref(int64_t duration)
+{
+    return sleep_for(duration, GR_API_PARK | GR_UNREF);
+}
+
+int green_idle(int priority)
+{
+    return gr_api_result(gr_rest_idle(priority));
+}
+
+int green_hub_join(int64_t timeout)
+{
+    if (!gr_active) {
+        return 0;
+    }
+    if (!gr_self || !gr_self->is_main) {
+        return -EPERM;
+    }
+    return gr_api_result(gr_rest_join(gr_api_deadline_or_now(timeout)));
 }

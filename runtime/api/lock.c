@@ -2,6 +2,7 @@
 #include <green/lock.h>
 
 #include "runtime/api/api.h"
+#include "runtime/api/lock.h"
 #include "runtime/api/object.h"
 
 #include <errno.h>
@@ -61,7 +62,7 @@ static int wait_for_permit(struct green_semaphore *s, uint32_t role, int64_t tim
     struct gr_waiter w;
     gr_waiter_init(&w, &s->object);
     w.bits = role;
-    return gr_api_wait(b, &w, timeout);
+    return gr_api_wait_for(b, &w, timeout, GR_WHY_PERMIT);
 }
 
 int green_semaphore_acquire(struct green_semaphore *s, int64_t timeout)
@@ -120,9 +121,14 @@ void green_rlock_free(struct green_rlock *l)
     free(l);
 }
 
+int gr_rlock_owner(const struct green_rlock *l)
+{
+    return __atomic_load_n(&l->owner, __ATOMIC_RELAXED);
+}
+
 static bool owns(const struct green_rlock *l)
 {
-    return __atomic_load_n(&l->owner, __ATOMIC_RELAXED) == gr_owner_id();
+    return gr_rlock_owner(l) == gr_owner_id();
 }
 
 int green_rlock_acquire(struct green_rlock *l, int64_t timeout)
@@ -142,7 +148,7 @@ int green_rlock_acquire(struct green_rlock *l, int64_t timeout)
     struct gr_waiter w;
     gr_waiter_init(&w, l);
     w.bits = (uint32_t)gr_owner_id();
-    return gr_api_wait(b, &w, timeout);
+    return gr_api_wait_for(b, &w, timeout, GR_WHY_RLOCK);
 }
 
 int green_rlock_release(struct green_rlock *l)
@@ -167,7 +173,7 @@ int green_rlock_release(struct green_rlock *l)
 
 int green_rlock_locked(const struct green_rlock *l)
 {
-    return __atomic_load_n(&l->owner, __ATOMIC_RELAXED) != 0;
+    return gr_rlock_owner(l) != 0;
 }
 
 /* --- conditions --- */
@@ -205,7 +211,7 @@ static void take_back(struct green_rlock *l, unsigned count)
         struct gr_waiter w;
         gr_waiter_init(&w, l);
         w.bits = (uint32_t)gr_owner_id();
-        (void)gr_lot_wait(b, &w, GR_FOREVER, 0, GR_WHY_OBJECT);
+        (void)gr_lot_wait(b, &w, GR_FOREVER, 0, GR_WHY_RLOCK);
     }
     l->count = count;
 }
@@ -224,7 +230,7 @@ int green_condition_wait(struct green_condition *c, int64_t timeout)
     gr_list_push_back(&c->waiters, &w.link);
     l->count = 1;
     (void)green_rlock_release(l);
-    int rc = gr_park(&w, deadline, GR_CANCEL, GR_WHY_OBJECT);
+    int rc = gr_park(&w, deadline, GR_API_PARK, GR_WHY_CONDITION);
     take_back(l, count);
     if (rc && gr_list_empty(&w.link)) {
         return 0; /* notified after all, by somebody who held the lock before us */

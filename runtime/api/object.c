@@ -22,6 +22,7 @@ void gr_object_init(struct green_object *o, bool (*ready)(const struct green_obj
 {
     o->ready = ready;
     o->consumed = consumed;
+    o->why = GR_WHY_OBJECT;
     gr_list_init(&o->links);
     o->n_links = 0;
 }
@@ -79,7 +80,7 @@ int gr_object_wait(struct green_object *o, int64_t timeout)
     }
     struct gr_waiter w;
     gr_waiter_init(&w, o);
-    int rc = gr_api_wait(b, &w, timeout);
+    int rc = gr_api_wait_for(b, &w, timeout, (enum gr_why)o->why);
     return rc == -EAGAIN ? -ETIMEDOUT : rc;
 }
 
@@ -314,7 +315,7 @@ static int sleep_until(struct green_iwait *it, int64_t deadline)
     gr_waiter_init(&it->waiter, it);
     atomic_store(&it->asleep, true);
     int rc = atomic_load(&it->arrived) ? -EAGAIN
-                                       : gr_park(&it->waiter, deadline, GR_CANCEL, GR_WHY_OBJECT);
+                                       : gr_park(&it->waiter, deadline, GR_API_PARK, GR_WHY_OBJECT);
     if (rc && !atomic_exchange(&it->asleep, false)) {
         rc = gr_park(&it->waiter, GR_FOREVER, 0, GR_WHY_OBJECT); /* somebody is about to wake us */
     }

@@ -11,6 +11,7 @@
 struct green_object {
     bool (*ready)(const struct green_object *o);
     bool consumed; /* one link may use up what makes it ready: ask again before each */
+    uint8_t why;   /* enum gr_why, what somebody waits for here; GR_WHY_OBJECT at first */
     struct gr_list links;
     uint64_t n_links; /* made so far */
 };
@@ -31,7 +32,7 @@ int gr_object_wait(struct green_object *o, int64_t timeout);
 
 /*
  * gr_iwait_until - the next object that is ready into *@out. @deadline 0: only look.
- * Returns 1, 0 (none is left), -ETIMEDOUT, or -ECANCELED: the caller acts on that.
+ * Returns 1, 0 (none is left), -ETIMEDOUT, -EDEADLK, or -ECANCELED: the caller acts on that.
  */
 int gr_iwait_until(struct green_iwait *it, struct green_object **out, int64_t deadline);
 

@@ -215,7 +215,7 @@ static int wait_at(struct gr_bucket *b, struct green_queue *q, uint32_t role, st
 {
     gr_waiter_init(&p->w, q);
     p->w.bits = role;
-    int rc = gr_api_wait(b, &p->w, timeout);
+    int rc = gr_api_wait_for(b, &p->w, timeout, GR_WHY_QUEUE);
     return rc ? rc : p->result;
 }
 
@@ -372,7 +372,7 @@ int green_queue_join(struct green_queue *q, int64_t timeout)
     }
     struct gr_waiter w;
     gr_waiter_init(&w, &q->open);
-    int rc = gr_api_wait(b, &w, timeout);
+    int rc = gr_api_wait_for(b, &w, timeout, GR_WHY_QUEUE);
     return rc == -EAGAIN ? -ETIMEDOUT : rc;
 }
 
@@ -416,7 +416,7 @@ static int meet(struct green_channel *c, uint32_t role, void **item, int64_t tim
         return -EAGAIN;
     }
     c->balance += step;
-    int rc = gr_api_wait(b, &p.w, timeout);
+    int rc = gr_api_wait_for(b, &p.w, timeout, GR_WHY_CHANNEL);
     if (rc) {
         b = gr_lot_lock(c);
         c->balance -= step; /* nobody came */

@@ -67,6 +67,11 @@ struct green_timeout *green_timeout_start_new(int64_t duration, int code)
     return t;
 }
 
+void green_timeout_unref(struct green_timeout *t)
+{
+    t->alarm.unref = true;
+}
+
 int green_timeout_pending(const struct green_timeout *t)
 {
     return t && t->alarm.heap_index >= 0;

@@ -48,7 +48,8 @@ struct green {
     int32_t heap_index;         /* place in the hub's timer heap, -1: none */
     int budget;                 /* non-blocking successes left before it yields */
     uint8_t why;                /* enum gr_why while parked */
-    bool timed_out;             /* the timer woke it */
+    uint8_t park_flags;         /* while parked */
+    uint8_t ended;              /* error number by which the hub has ended its wait, or 0 */
     bool is_main;
     _Atomic bool cancel_pending; /* cancellation (POSIX) */
     bool cancel_disabled;

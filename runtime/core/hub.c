@@ -5,6 +5,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/rawsys.h"
 #include "runtime/core/lot.h"
+#include "runtime/core/rest.h"
 #include "runtime/core/signal.h"
 #include "runtime/core/standin.h"
 #include "runtime/core/tick.h"
@@ -26,6 +27,9 @@
 GR_TLS struct green *gr_self;
 
 GR_TLS struct gr_hub *gr_hub_self;
+
+/* Every hub of the process, for what concerns all of them. */
+static struct gr_hub *hubs;
 
 /* --- malloc's words, which belong to the carrier --- */
 
@@ -264,7 +268,7 @@ static void expire_timers(struct gr_hub *h)
         struct green *g = top->item;
         gr_heap_remove(&h->timers, 0);
         if (g->state == GR_PARKED) {
-            g->timed_out = true;
+            g->ended = ETIMEDOUT;
             gr_hub_ready(h, g);
         }
     }
@@ -361,11 +365,6 @@ static void submit_jobs(struct gr_hub *h)
     gr_runtime_making_threads(false);
 }
 
-static bool any_ready(const struct gr_hub *h)
-{
-    return !gr_list_empty(&h->run) || !gr_list_empty(&h->ready);
-}
-
 /* Where a task switch costs us the thread pointer, libuv does not wait: its next step would be to
  * find that out. */
 static void wait_in_loop(struct gr_hub *h, int64_t deadline)
@@ -391,9 +390,12 @@ static void turn(struct gr_hub *h)
     drain_remote(h);
     gr_sig_route(h);
     expire_timers(h);
-    if (any_ready(h) && !h->n_fd_waits && !h->n_jobs && !h->to_arm) {
+    if (gr_hub_any_ready(h) && !h->n_fd_waits && !h->n_jobs && !h->to_arm) {
         fire_alarms(h);
         return; /* nothing in the loop can matter */
+    }
+    if (!gr_hub_any_ready(h) && !gr_rest_is_idle(h) && !hubs->next && gr_rest_end(h)) {
+        return;
     }
     if (!h->loop) {
         make_loop(h);
@@ -401,7 +403,7 @@ static void turn(struct gr_hub *h)
     gr_fd_arm_queued(h);
     submit_jobs(h);
     int64_t deadline = 0;
-    if (!any_ready(h)) {
+    if (!gr_hub_any_ready(h) && !gr_rest_is_idle(h)) {
         deadline = next_deadline(h);
         if (h->errands && deadline > gr_deadline_in(RETRY_NS)) {
             deadline = gr_deadline_in(RETRY_NS);
@@ -417,6 +419,9 @@ static void turn(struct gr_hub *h)
     gr_sig_route(h);
     expire_timers(h);
     fire_alarms(h);
+    if (!gr_hub_any_ready(h) && gr_rest_is_idle(h)) {
+        gr_rest_wake_idle(h);
+    }
 }
 
 /* The hub has its turn, from the top of its stack each time. */
@@ -432,9 +437,6 @@ static const struct gr_ctx *hub_main(void *arg)
     carry_malloc_words(h, NULL, g);
     return &g->ctx;
 }
-
-/* Every hub of the process, for what concerns all of them. */
-static struct gr_hub *hubs;
 
 void gr_hub_foreign(void)
 {
@@ -459,6 +461,7 @@ struct gr_hub *gr_hub_new(const char **why)
     }
     gr_list_init(&h->run);
     gr_list_init(&h->ready);
+    gr_list_init(&h->idle);
     gr_list_init(&h->all);
     for (int i = 0; i < GR_N_CACHES; i++) {
         gr_list_init(&h->cache[i]);
@@ -494,8 +497,9 @@ void gr_hub_free(struct gr_hub *h)
 bool gr_hub_quiet(void)
 {
     struct gr_hub *h = gr_self->hub;
-    return !any_ready(h) && !h->timers.n && !h->alarms.n && !h->n_fd_waits && !h->n_jobs &&
-           !h->no_native && !atomic_load(&h->remote) && !gr_sig_unrouted(h);
+    return !gr_hub_any_ready(h) && !gr_rest_is_idle(h) && !h->timers.n && !h->alarms.n &&
+           !h->n_fd_waits && !h->n_jobs && !h->no_native && !atomic_load(&h->remote) &&
+           !gr_sig_unrouted(h);
 }
 
 /* --- seen from another thread, while all this may change: memory is peeked at --- */
@@ -564,7 +568,7 @@ void gr_yield(void)
         return;
     }
     struct gr_hub *h = g->hub;
-    if (!any_ready(h) &&
+    if (!gr_hub_any_ready(h) &&
         (gr_hub_quiet() || (++h->since_poll < POLL_EVERY && !atomic_load(&h->remote)))) {
         return;
     }

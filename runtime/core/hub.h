@@ -26,6 +26,7 @@ struct gr_hub {
     struct green *current;     /* running green; NULL while the hub itself runs */
     struct gr_list run;        /* this generation */
     struct gr_list ready;      /* the next one */
+    struct gr_list idle;       /* who waits until nobody is ready: rest.h */
     unsigned since_poll;       /* switches since the loop was turned */
     struct gr_loop *loop;      /* NULL until somebody needs it */
     struct gr_heap timers;     /* greens by deadline */
@@ -81,6 +82,12 @@ static inline struct gr_hub *gr_hub_here(void)
     return gr_self ? gr_self->hub : gr_hub_self;
 }
 
+/* gr_hub_any_ready - is there a green that could run? On the carrier. */
+static inline bool gr_hub_any_ready(const struct gr_hub *h)
+{
+    return !gr_list_empty(&h->run) || !gr_list_empty(&h->ready);
+}
+
 /* gr_hub_quiet - nothing but the caller can become runnable: a blocking system call stops nobody.
  * On a green. */
 bool gr_hub_quiet(void);
@@ -123,6 +130,7 @@ void gr_offload(void (*fn)(void *), void *arg);
 struct gr_alarm {
     int32_t heap_index; /* -1: not set */
     struct green *of;   /* goes with this green into a forked child; NULL: stays behind */
+    bool unref;         /* does not count as something that is left: rest.h */
     void (*fire)(struct gr_alarm *a);
 };
 int gr_alarm_set(struct gr_alarm *a, int64_t deadline);

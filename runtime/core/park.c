@@ -9,6 +9,23 @@
 #include <limits.h>
 #include <linux/futex.h>
 
+const char *const gr_why_names[GR_WHY_N] = {
+    [GR_WHY_NONE] = "none",         [GR_WHY_FD] = "descriptor",
+    [GR_WHY_POLL] = "poll",         [GR_WHY_SLEEP] = "sleep",
+    [GR_WHY_MUTEX] = "mutex",       [GR_WHY_COND] = "condition",
+    [GR_WHY_RWLOCK] = "rwlock",     [GR_WHY_SEM] = "semaphore",
+    [GR_WHY_BARRIER] = "barrier",   [GR_WHY_ONCE] = "once",
+    [GR_WHY_FUTEX] = "futex",       [GR_WHY_JOIN] = "join",
+    [GR_WHY_CHILD] = "child",       [GR_WHY_WORKER] = "worker",
+    [GR_WHY_SIGNAL] = "signal",     [GR_WHY_EXIT] = "exit",
+    [GR_WHY_LIBC] = "libc",         [GR_WHY_OBJECT] = "object",
+    [GR_WHY_GREENLET] = "greenlet", [GR_WHY_EVENT] = "event",
+    [GR_WHY_RESULT] = "result",     [GR_WHY_PERMIT] = "green_semaphore",
+    [GR_WHY_RLOCK] = "rlock",       [GR_WHY_CONDITION] = "green_condition",
+    [GR_WHY_QUEUE] = "queue",       [GR_WHY_CHANNEL] = "channel",
+    [GR_WHY_IDLE] = "idle",         [GR_WHY_REST] = "rest",
+};
+
 void gr_waiter_init(struct gr_waiter *w, const void *key)
 {
     gr_list_init(&w->link);
@@ -61,8 +78,9 @@ int gr_park(struct gr_waiter *w, int64_t deadline, unsigned flags, enum gr_why w
         }
         g->crit++;
         atomic_signal_fence(memory_order_seq_cst);
-        g->timed_out = false;
+        g->ended = 0;
         g->why = (uint8_t)why;
+        g->park_flags = (uint8_t)flags;
         g->why_arg = w->key;
         if (deadline != GR_FOREVER) {
             gr_hub_timer_add(h, g, deadline);
@@ -78,8 +96,8 @@ int gr_park(struct gr_waiter *w, int64_t deadline, unsigned flags, enum gr_why w
         if (is_woken(w)) {
             return 0;
         }
-        if (g->timed_out) {
-            return -ETIMEDOUT;
+        if (g->ended) {
+            return -g->ended;
         }
         if (GR_UNLIKELY(g->sig_wait &
                         atomic_load_explicit(&g->pending.set, memory_order_relaxed))) {

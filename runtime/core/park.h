@@ -42,9 +42,22 @@ enum gr_why {
     GR_WHY_SIGNAL,
     GR_WHY_EXIT,
     GR_WHY_LIBC,   /* a lock inside libc */
-    GR_WHY_OBJECT, /* an object of <green/...> */
+    GR_WHY_OBJECT, /* one of several objects of <green/...>, or one without a name here */
+    GR_WHY_GREENLET,
+    GR_WHY_EVENT,
+    GR_WHY_RESULT,
+    GR_WHY_PERMIT, /* of a semaphore of <green/...> */
+    GR_WHY_RLOCK,
+    GR_WHY_CONDITION, /* of <green/...> */
+    GR_WHY_QUEUE,
+    GR_WHY_CHANNEL,
+    GR_WHY_IDLE, /* everybody else */
+    GR_WHY_REST, /* the end of everything else */
     GR_WHY_N
 };
+
+/* What the counters and dumps call it. */
+extern const char *const gr_why_names[GR_WHY_N];
 
 struct gr_waiter {
     struct gr_list link;    /* on a parking-lot bucket, or unused */
@@ -60,7 +73,9 @@ struct gr_waiter {
 #define GR_CANCEL 2u /* a cancellation point; interrupts (interrupt.h) are delivered there, too */
 #define GR_ASYNC  8u /* cancellation alone, of a green that may be cancelled at any time */
 #define GR_INTR   (GR_SIGNAL | GR_CANCEL)
-#define GR_HOLD   4u /* handlers that become due wait for the end of the wait */
+#define GR_HOLD   4u  /* handlers that become due wait for the end of the wait */
+#define GR_STUCK  16u /* main's wait ends with -EDEADLK when nothing is left that could end it */
+#define GR_UNREF  32u /* the deadline does not count as something that is left: rest.h */
 
 /*
  * gr_waiter_init - prepare @w for one wait of the calling thread or green; @key may be NULL. Never
@@ -75,10 +90,10 @@ void gr_waiter_init(struct gr_waiter *w, const void *key);
  * @why:      what it waits for
  *
  * Returns 0 when woken, -ETIMEDOUT, at a cancellation point -ECANCELED, with GR_SIGNAL -EINTR when
- * a handler is due. On a result other than 0 the caller must take @w off its list under that list's
- * lock, and treat the wait as woken if somebody else already did; after -EINTR it then calls
- * gr_sig_interrupted(), whose result is that of the wait. Switches: yes on a green; blocks the
- * kernel thread on a foreign one. errno is preserved.
+ * a handler is due, with GR_STUCK -EDEADLK. On a result other than 0 the caller must take @w off
+ * its list under that list's lock, and treat the wait as woken if somebody else already did; after
+ * -EINTR it then calls gr_sig_interrupted(), whose result is that of the wait. Switches: yes on a
+ * green; blocks the kernel thread on a foreign one. errno is preserved.
  */
 int gr_park(struct gr_waiter *w, int64_t deadline, unsigned flags, enum gr_why why);
 

@@ -52,6 +52,21 @@ static bool is_handler(const struct gr_kernel_action *a)
     return a->handler > IGN;
 }
 
+/* Faults come from the program itself. */
+#define FROM_INSIDE                                                                                \
+    (gr_sigbit(SIGSEGV) | gr_sigbit(SIGBUS) | gr_sigbit(SIGFPE) | gr_sigbit(SIGILL) |              \
+     gr_sigbit(SIGTRAP) | gr_sigbit(SIGABRT) | gr_sigbit(SIGSYS))
+
+bool gr_sig_has_handlers(void)
+{
+    for (int sig = 1; sig < N_SIG; sig++) {
+        if (is_handler(&actions[sig]) && !(FROM_INSIDE & gr_sigbit(sig))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* --- masks --- */
 
 static void leave_to_hub(struct gr_hub *h, const struct gr_signal *s)

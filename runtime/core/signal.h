@@ -76,6 +76,9 @@ static inline int gr_sig_interrupted(struct green *g)
 /* gr_sig_action - sigaction(2) in libc's terms. 0 or -EINVAL. */
 int gr_sig_action(int sig, const struct sigaction *act, struct sigaction *old);
 
+/* gr_sig_has_handlers - has the program handlers of signals that come from outside? */
+bool gr_sig_has_handlers(void);
+
 /* gr_sig_on_altstack - does the calling green @g run on its alternate signal stack? */
 bool gr_sig_on_altstack(const struct green *g);
 

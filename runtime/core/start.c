@@ -269,6 +269,7 @@ void gr_runtime_fork_child(void)
     }
     gr_list_init(&h->run);
     gr_list_init(&h->ready);
+    gr_list_init(&h->idle);
     gr_list_init(&h->all);
     for (int i = 0; i < GR_N_CACHES; i++) {
         gr_list_init(&h->cache[i]); /* libc has unlinked them */

@@ -47,6 +47,7 @@ static inline void *join(struct green *g)
 static inline pthread_t foreign(void *(*fn)(void *), void *arg)
 {
     pthread_t t;
+    gr_hub_foreign();
     gr_tp_pin();
     int rc = pthread_create(&t, NULL, fn, arg);
     gr_tp_unpin();
