@@ -6,17 +6,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/*
- * Something that wants to know, once. @notify is called off the list: under the object's lock for
- * waits, which only pass it on, and without it for callbacks.
- */
-struct link {
-    struct gr_list node;
-    uint64_t number;
-    bool locked;
-    void (*notify)(struct link *l);
-};
-
 void gr_object_init(struct green_object *o, bool (*ready)(const struct green_object *o),
                     bool consumed)
 {
@@ -27,7 +16,8 @@ void gr_object_init(struct green_object *o, bool (*ready)(const struct green_obj
     o->n_links = 0;
 }
 
-static void add(struct green_object *o, struct link *l, void (*notify)(struct link *), bool locked)
+static void add(struct green_object *o, struct gr_link *l, void (*notify)(struct gr_link *),
+                bool locked)
 {
     l->notify = notify;
     l->locked = locked;
@@ -36,19 +26,19 @@ static void add(struct green_object *o, struct link *l, void (*notify)(struct li
 }
 
 /* The next link to tell that was made before the round began. */
-static struct link *next_link(const struct green_object *o, uint64_t last)
+static struct gr_link *next_link(const struct green_object *o, uint64_t last)
 {
     if (gr_list_empty(&o->links) || (o->consumed && !o->ready(o))) {
         return NULL;
     }
-    struct link *l = GR_LIST_ENTRY(o->links.next, struct link, node);
+    struct gr_link *l = GR_LIST_ENTRY(o->links.next, struct gr_link, node);
     return l->number <= last ? l : NULL;
 }
 
 void gr_object_notify(struct gr_bucket *b, struct green_object *o)
 {
     uint64_t last = o->n_links;
-    struct link *l;
+    struct gr_link *l;
     while ((l = next_link(o, last))) {
         gr_list_remove(&l->node);
         if (l->locked) {
@@ -70,6 +60,17 @@ int green_ready(const struct green_object *o)
     return ready;
 }
 
+bool gr_object_link(struct green_object *o, struct gr_link *l, void (*notify)(struct gr_link *))
+{
+    struct gr_bucket *b = gr_lot_lock(o);
+    bool ready = o->ready(o);
+    if (!ready) {
+        add(o, l, notify, false);
+    }
+    gr_lot_unlock(b);
+    return !ready;
+}
+
 int gr_object_wait(struct green_object *o, int64_t timeout)
 {
     (void)gr_api_start();
@@ -87,7 +88,7 @@ int gr_object_wait(struct green_object *o, int64_t timeout)
 /* --- callbacks --- */
 
 struct callback {
-    struct link link;
+    struct gr_link link;
     struct green_object *object;
     green_link_fn *fn;
     void *arg;
@@ -100,12 +101,12 @@ static void call(struct callback *c)
     free(c);
 }
 
-static void call_here(struct link *l)
+static void call_here(struct gr_link *l)
 {
     call(GR_CONTAINER_OF(l, struct callback, link));
 }
 
-static void call_there(struct link *l)
+static void call_there(struct gr_link *l)
 {
     gr_wake(&GR_CONTAINER_OF(l, struct callback, link)->turn);
 }
@@ -178,7 +179,7 @@ int green_rawlink(struct green_object *o, green_link_fn *fn, void *arg)
     return link_to(o, fn, arg, true);
 }
 
-static struct callback *callback_of(struct link *l)
+static struct callback *callback_of(struct gr_link *l)
 {
     return l->notify == call_here || l->notify == call_there
                ? GR_CONTAINER_OF(l, struct callback, link)
@@ -191,7 +192,7 @@ int green_unlink(struct green_object *o, green_link_fn *fn, void *arg)
     struct gr_bucket *b = gr_lot_lock(o);
     GR_LIST_EACH(&o->links, node, tmp)
     {
-        struct callback *c = callback_of(GR_LIST_ENTRY(node, struct link, node));
+        struct callback *c = callback_of(GR_LIST_ENTRY(node, struct gr_link, node));
         if (c && c->fn == fn && c->arg == arg) {
             found = c;
             gr_list_remove(node);
@@ -217,7 +218,7 @@ size_t green_link_count(const struct green_object *o)
     struct gr_bucket *b = gr_lot_lock(o);
     GR_LIST_EACH(&o->links, node, tmp)
     {
-        n += callback_of(GR_LIST_ENTRY(node, struct link, node)) != NULL;
+        n += callback_of(GR_LIST_ENTRY(node, struct gr_link, node)) != NULL;
     }
     gr_lot_unlock(b);
     return n;
@@ -227,7 +228,7 @@ size_t green_link_count(const struct green_object *o)
 
 /* One place in the list of objects. */
 struct place {
-    struct link link;
+    struct gr_link link;
     struct green_iwait *wait;
     struct green_object *object;
     struct place *next; /* among those that have arrived */
@@ -254,7 +255,7 @@ static void arrive(struct place *p)
     }
 }
 
-static void notify_place(struct link *l)
+static void notify_place(struct gr_link *l)
 {
     arrive(GR_CONTAINER_OF(l, struct place, link));
 }

@@ -7,6 +7,17 @@
 
 #include <green/object.h>
 
+/*
+ * Something that wants to know, once. @notify is called off the list: under the object's lock for
+ * waits, which only pass it on, and without it for callbacks.
+ */
+struct gr_link {
+    struct gr_list node;
+    uint64_t number;
+    bool locked;
+    void (*notify)(struct gr_link *l);
+};
+
 /* Embedded in each object. The lot's lock of its address guards it. */
 struct green_object {
     bool (*ready)(const struct green_object *o);
@@ -25,6 +36,13 @@ void gr_object_init(struct green_object *o, bool (*ready)(const struct green_obj
  * not switch itself.
  */
 void gr_object_notify(struct gr_bucket *b, struct green_object *o);
+
+/*
+ * gr_object_link - have @notify(@l) called, once, by whoever makes @o ready, without its lock.
+ * Until then @l is on the list of links and may be taken off it under the lot's lock of @o's
+ * address. Returns false if @o is ready already: nothing has been linked.
+ */
+bool gr_object_link(struct green_object *o, struct gr_link *l, void (*notify)(struct gr_link *));
 
 /* gr_object_wait - wait at an object whose waiters are all woken when it is ready. Returns 0,
  * -ETIMEDOUT, or what interrupted the wait. */
