@@ -335,13 +335,16 @@ static void strike(struct greenlet *gl, int code)
     struct gr_bucket *b = gr_lot_lock(&gl->object);
     struct green *g = gl->green;
     bool unborn = g && gl->state < GREENLET_RUNNING && gr_hub_here() == g->hub;
-    if (g && !unborn) {
+    if (unborn) {
+        gr_alarm_clear(&gl->start);
+        gr_green_call_off(g); /* before it could begin, or be killed again */
+        gl->green = NULL;
+    } else if (g) {
         gl->kill.code = code;
         gr_interrupt_throw(g, &gl->kill);
     }
     gr_lot_unlock(b);
     if (unborn) {
-        gr_alarm_clear(&gl->start);
         g->task = NULL;
         gr_green_abandon(g);
         ended(gl, NULL);

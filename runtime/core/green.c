@@ -21,6 +21,8 @@
 #define DEEP_WATCH  4096
 
 void (*gr_green_on_exit)(struct green *g);
+void (*gr_green_on_locals_new)(struct green *g);
+void (*gr_green_on_locals_end)(struct green *g);
 void (*gr_green_on_task_end)(struct green *g, void *value);
 
 pthread_t gr_green_thread(const struct green *g)
@@ -290,6 +292,9 @@ int gr_green_new(const struct gr_green_attr *attr, void *(*fn)(void *), void *ar
     }
     gr_sig_green_new(g);
     gr_leave(gr_self);
+    if (GR_UNLIKELY(gr_green_on_locals_new)) {
+        gr_green_on_locals_new(g);
+    }
     *out = g;
     return 0;
 }
@@ -318,6 +323,9 @@ static const struct gr_ctx *end(void *value)
     struct gr_hub *h = g->hub;
     g->retval = value;
     gr_tls_exit_dtors();
+    if (gr_green_on_locals_end) {
+        gr_green_on_locals_end(g);
+    }
     if (gr_green_on_exit) {
         gr_green_on_exit(g);
     }
@@ -349,13 +357,23 @@ static const struct gr_ctx *end(void *value)
     return gr_hub_leave(g);
 }
 
-void gr_green_abandon(struct green *g)
+void gr_green_call_off(struct green *g)
 {
-    struct gr_hub *h = g->hub;
     gr_enter(gr_self);
     if (g->state == GR_READY) {
         gr_list_remove(&g->link);
+        g->state = GR_NEW;
     }
+    gr_leave(gr_self);
+}
+
+void gr_green_abandon(struct green *g)
+{
+    struct gr_hub *h = g->hub;
+    if (gr_green_on_locals_end) {
+        gr_green_on_locals_end(g);
+    }
+    gr_enter(gr_self);
     gr_sig_green_end(g);
     gr_list_remove(&g->all);
     h->n_greens--;

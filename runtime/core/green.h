@@ -141,9 +141,10 @@ int gr_green_tryjoin(struct green *g, void **value_out);
 int gr_green_detach(struct green *g);
 
 /*
- * gr_green_abandon - end @g, which has not run yet: it never will. Nobody waits for it. Its hub
- * only.
+ * gr_green_call_off - @g, which has not run yet, will not run. gr_green_abandon - end it for good;
+ * nobody waits for it. May switch, if values that it has inherited are destroyed. Its hub only.
  */
+void gr_green_call_off(struct green *g);
 void gr_green_abandon(struct green *g);
 
 /* gr_green_exit - end the calling green, already unwound, with @value: TLS destructors, keys,
@@ -159,6 +160,14 @@ void gr_green_discard(struct green *g);
 
 /* Hook that runs key destructors, set by the shim; called on the ending green. */
 extern void (*gr_green_on_exit)(struct green *g);
+
+/*
+ * Hooks for variables that live as long as a green: a green has been made, and has not been
+ * started; on the maker. And before the hook above: it ends; or never ran and has been abandoned,
+ * then on who did that.
+ */
+extern void (*gr_green_on_locals_new)(struct green *g);
+extern void (*gr_green_on_locals_end)(struct green *g);
 
 /* Then, on a green with a @task: it has ended with @value. */
 extern void (*gr_green_on_task_end)(struct green *g, void *value);
