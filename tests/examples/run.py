@@ -43,7 +43,8 @@ def main():
     parser.add_argument("--build", default=os.path.join(TOP, "build"))
     options = parser.parse_args()
     passed = failed = 0
-    for path in sorted(glob.glob(os.path.join(HERE, "*.c"))):
+    sources = [p for suffix in ("c", "cc") for p in glob.glob(os.path.join(HERE, "*." + suffix))]
+    for path in sorted(sources):
         name = os.path.splitext(os.path.basename(path))[0]
         if options.k not in name:
             continue

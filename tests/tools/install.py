@@ -138,6 +138,12 @@ def use_from_pkg_config(p, dest, below):
         needed = subprocess.run(["readelf", "-d", program], check=True, capture_output=True,
                                 timeout=TIMEOUT).stdout
         equal(LIBRARY.encode() in needed, True, "linked by soname")
+    for example in sorted(os.listdir(os.path.join(TOP, "tests", "examples"))):
+        suffix = os.path.splitext(example)[1]
+        for compiler in {".c": (CC,), ".cc": ("g++", "clang++")}.get(suffix, ()):
+            subprocess.run([compiler, "-Wall", "-Wextra", "-Werror", "-o", p.path("example"),
+                            os.path.join(TOP, "tests", "examples", example), *flags], check=True,
+                           capture_output=True, timeout=TIMEOUT)
 
 
 @test
@@ -146,9 +152,10 @@ def public_headers_compile_alone(p):
         raise AssertionError("no public headers")
     for header in PUBLIC:
         code = f"#include <green/{header}>\n#include <green/{header}>\nint unused;\n"
-        for language, standard, compiler in (("c", "c11", CC), ("c++", "c++17", "g++")):
+        for language, standard, compiler in (("c", "c11", "gcc"), ("c", "c11", "clang"),
+                                             ("c++", "c++11", "g++"), ("c++", "c++20", "clang++")):
             p.compile(code, p.path("header.o"), "-c", f"-std={standard}", "-Wall", "-Wextra",
-                      "-Werror", "-pedantic", f"-I{TOP}/include", language=language,
+                      "-Wpedantic", "-Werror", f"-I{TOP}/include", language=language,
                       compiler=compiler)
 
 
