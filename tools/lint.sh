@@ -30,7 +30,9 @@ check()
                 /[ \t]$/ { print FILENAME ":" FNR ": space at the end of the line"; bad = 1 }
                 END { exit bad }'
         ;;
-    format) c_files include runtime shim tools tests | xargs clang-format --dry-run -Werror ;;
+    format)
+        find include runtime shim tools tests -name '*.[ch]' -o -name '*.cc' |
+            xargs clang-format --dry-run -Werror ;;
     # A few files for each process: clang-tidy is slow to start.
     tidy)
         c_files runtime shim tools | grep '\.c$' |
