@@ -8,7 +8,9 @@
 #   make bench           measurements against NPTL, epoll and libuv (QUICK=1: fewer rounds)
 #   make lint            formatting, static analysis, layers, both compilers
 #   make install         PREFIX=/usr/local, DESTDIR= ; make uninstall reverses it
-#   make setup-build     only install what a build needs; also setup-demo, setup-test, setup-bench
+#   make man             manual pages of <green/...>; part of make where doxygen is installed
+#   make setup-build     only install what a build needs; also setup-demo, setup-test, setup-bench,
+#                        setup-man
 #
 #   V=1 shows whole commands;  ONLY="unit lint" limits make test to these sections
 #   BUILD=debug|asan|ubsan|aarch64   a separate tree below build/;   CC=gcc|clang
@@ -108,6 +110,7 @@ TOOL_SRC    := $(wildcard tools/*.c)
 UNIT_SRC    := $(wildcard tests/unit/test_*.c)
 HEADERS     := $(wildcard include/green/*.h)
 MAN1        := $(wildcard tools/*.1)
+MAN7        := $(wildcard tools/*.7)
 
 obj = $(addprefix $(B)/obj/,$(addsuffix .o,$(basename $(1))))
 RUNTIME_OBJ := $(call obj,$(RUNTIME_SRC))
@@ -179,6 +182,18 @@ endif
 .PHONY: objects
 objects: $(RUNTIME_OBJ) $(SHIM_OBJ)
 
+# ---------------------------------------------------------------- manual pages
+
+# From the comments of the headers, where doxygen is installed; DOXYGEN= goes without.
+DOXYGEN := $(firstword $(wildcard $(addsuffix /doxygen,$(subst :, ,$(PATH)))))
+MAN3    := $(if $(BUILD),,$(if $(DOXYGEN),$(B)/man/man3/made))
+
+all: $(MAN3)
+$(B)/man/man3/made: tools/man3.py $(HEADERS)
+	$(call say,MAN)
+	$(Q)/usr/bin/python3 tools/man3.py $(@D)
+	@touch $@
+
 # ---------------------------------------------------------------- tools
 
 # tools/NAME.c and the files of tools/NAME/ make build/NAME; runtime/base/ gives the settings.
@@ -227,9 +242,12 @@ programs: $(addsuffix -programs,$(notdir $(basename $(FRAGMENTS))))
 # ---------------------------------------------------------------- goals
 
 # These install missing packages first and then start make again, which sees the new compiler.
-.PHONY: setup-build setup-demo setup-test setup-bench demo test suites bench lint
-setup-build setup-demo setup-test setup-bench: setup-%:
+.PHONY: setup-build setup-demo setup-test setup-bench setup-man demo test suites bench lint man
+setup-build setup-demo setup-test setup-bench setup-man: setup-%:
 	@tools/setup.sh $*
+
+man: setup-man
+	@$(MAKE) --no-print-directory $(B)/man/man3/made
 
 demo: setup-demo
 	@$(MAKE) --no-print-directory all bench-programs
@@ -254,11 +272,14 @@ lint: setup-test
 D = $(DESTDIR)
 .PHONY: install uninstall clean
 install: all
-	install -d $(D)$(LIBDIR)/pkgconfig $(D)$(BINDIR) $(D)$(INCDIR)/green $(D)$(MANDIR)/man1
+	install -d $(D)$(LIBDIR)/pkgconfig $(D)$(BINDIR) $(D)$(INCDIR)/green
+	install -d $(addprefix $(D)$(MANDIR)/,man1 $(if $(MAN3),man3) $(if $(MAN7),man7))
 	install -m 755 $(B)/libgreenshim.so $(D)$(LIBDIR)/
 	install -m 755 $(TOOLS) $(D)$(BINDIR)/
 	install -m 644 $(HEADERS) $(D)$(INCDIR)/green/
 	install -m 644 $(MAN1) $(D)$(MANDIR)/man1/
+	$(if $(MAN3),install -m 644 $(B)/man/man3/*.3 $(D)$(MANDIR)/man3/)
+	$(if $(MAN7),install -m 644 $(MAN7) $(D)$(MANDIR)/man7/)
 	install -m 644 $(B)/libgreenshim.pc $(D)$(LIBDIR)/pkgconfig/greenshim.pc
 
 uninstall:
@@ -266,6 +287,10 @@ uninstall:
 	rm -f $(addprefix $(D)$(BINDIR)/,$(notdir $(TOOLS)))
 	rm -f $(addprefix $(D)$(INCDIR)/green/,$(notdir $(HEADERS)))
 	rm -f $(addprefix $(D)$(MANDIR)/man1/,$(notdir $(MAN1)))
+	rm -f $(addprefix $(D)$(MANDIR)/man7/,$(notdir $(MAN7)))
+	rm -f $(patsubst include/green/%,$(D)$(MANDIR)/man3/green_%.3,$(HEADERS))
+	grep -ohE '(green|GREEN)_[A-Za-z0-9_]+' $(HEADERS) | sed 's|.*|$(D)$(MANDIR)/man3/&.3|' | \
+	    xargs rm -f
 	-rmdir $(D)$(INCDIR)/green 2>/dev/null || true
 
 clean:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# setup.sh build|demo|bench|test - installs the Debian packages that are missing for that purpose.
+# setup.sh build|demo|bench|man|test - installs the Debian packages that are missing for that.
 #
 # Quick and silent when nothing is missing. Services that come with packages are not started.
 # Without root and without sudo it prints the command for an administrator and stops.
@@ -87,13 +87,13 @@ install_packages()
 }
 
 case $kind in
-build | demo | bench | test) ;;
+build | demo | bench | man | test) ;;
 --install) # as root, from below
     shift
     install_packages "$@"
     exit
     ;;
-*) fail "usage: tools/setup.sh build|demo|bench|test" ;;
+*) fail "usage: tools/setup.sh build|demo|bench|man|test" ;;
 esac
 
 command -v dpkg-query >/dev/null && command -v apt-get >/dev/null ||

@@ -5,16 +5,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Of these headers; green_version() has that of the library. */
 #define GREEN_VERSION "0.1.0"
 
 #define GREEN_API __attribute__((visibility("default")))
 
-/* Durations are int64_t nanoseconds. */
+/*
+ * GREEN_MS - @n milliseconds. GREEN_S - @n seconds. GREEN_FOREVER - no end.
+ *
+ * Durations are int64_t nanoseconds.
+ */
 #define GREEN_MS(n)   ((int64_t)(n)*1000000)
 #define GREEN_S(n)    ((int64_t)(n)*1000000000)
 #define GREEN_FOREVER INT64_MAX
 
-/* Why a greenlet or a result failed. */
+/* Why a greenlet or a result failed. In C++ it is written struct green_error. */
 struct green_error {
     int code;            /* negative: -EIO, ... */
     const char *message; /* NULL: none was given */

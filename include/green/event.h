@@ -32,7 +32,7 @@ GREEN_API void green_event_set(struct green_event *e);
 /* green_event_clear - lower the flag. Does not switch. Like: Event.clear */
 GREEN_API void green_event_clear(struct green_event *e);
 
-/* green_event_is_set - 1 or 0. Does not switch. Like: Event.is_set */
+/* green_event_is_set - 1 if it is set, else 0. Does not switch. Like: Event.is_set */
 GREEN_API int green_event_is_set(const struct green_event *e);
 
 /*
@@ -44,7 +44,7 @@ GREEN_API int green_event_is_set(const struct green_event *e);
  */
 GREEN_API int green_event_wait(struct green_event *e, int64_t timeout);
 
-/* green_event_object - for green_wait() and links. */
+/* green_event_object - the event, for green_wait() and links. Does not switch. */
 GREEN_API struct green_object *green_event_object(struct green_event *e);
 
 /* --- AsyncResult: a cell for one value or error --- */
@@ -89,8 +89,8 @@ GREEN_API int green_result_get(struct green_result *r, void **value_out, int64_t
 /* green_result_wait - as green_result_get(), but 0 also for a failure. Like: AsyncResult.wait */
 GREEN_API int green_result_wait(struct green_result *r, int64_t timeout);
 
-/* green_result_ready - is something stored? green_result_successful - is it a value?
- * Do not switch. */
+/* green_result_ready - 1 if something is stored, else 0. green_result_successful - 1 if that is a
+ * value, else 0. Do not switch. */
 GREEN_API int green_result_ready(const struct green_result *r);
 GREEN_API int green_result_successful(const struct green_result *r);
 
@@ -100,7 +100,7 @@ GREEN_API void *green_result_value(const struct green_result *r);
 /* green_result_error - the failure, until something else is stored; NULL: none. Does not switch. */
 GREEN_API const struct green_error *green_result_error(const struct green_result *r);
 
-/* green_result_object - for green_wait() and links. */
+/* green_result_object - the result, for green_wait() and links. Does not switch. */
 GREEN_API struct green_object *green_result_object(struct green_result *r);
 
 #ifdef __cplusplus

@@ -54,11 +54,12 @@ struct greenlet;
  */
 GREEN_API int green_spawn(void *(*fn)(void *), void *arg, struct greenlet **out);
 
-/* green_spawn_later - the same, not before @delay ns have passed. Like: gevent.spawn_later */
+/* green_spawn_later - as green_spawn(), but it does not start before @delay ns have passed.
+ * Like: gevent.spawn_later */
 GREEN_API int green_spawn_later(int64_t delay, void *(*fn)(void *), void *arg,
                                 struct greenlet **out);
 
-/* green_ref - one more handle of @g, which is returned. Does not switch. */
+/* green_ref - @g itself, with one more handle. Does not switch. */
 GREEN_API struct greenlet *green_ref(struct greenlet *g);
 
 /* green_unref - give a handle back; the greenlet goes on. NULL is allowed. Does not switch. */
@@ -72,12 +73,13 @@ GREEN_API void green_unref(struct greenlet *g);
 GREEN_API struct greenlet *green_current(void);
 
 /*
- * State. Do not switch.
- * green_started    - has been scheduled and has not ended. Like: Greenlet.started
- * green_ended      - has ended in any way. Like: Greenlet.ready
- * green_successful - has ended with a value. Like: Greenlet.successful
+ * green_started    - 1 if it has been scheduled and has not ended, else 0. Like: Greenlet.started
+ * green_ended      - 1 if it has ended, in any way, else 0. Like: Greenlet.ready
+ * green_successful - 1 if it has ended with a value, else 0. Like: Greenlet.successful
  * green_value      - its value; NULL before the end and after an error. Like: Greenlet.value
  * green_error      - its error, while the handle lives; NULL: none. Like: Greenlet.exception
+ *
+ * Do not switch.
  */
 GREEN_API int green_started(const struct greenlet *g);
 GREEN_API int green_ended(const struct greenlet *g);
@@ -129,11 +131,12 @@ GREEN_API int green_joinall(struct greenlet *const g[], size_t n, struct greenle
  */
 GREEN_API int green_kill(struct greenlet *g, int code, int64_t timeout);
 
-/* green_killall - the same for @n greenlets; those that have never run are dealt with first.
- * Like: gevent.killall */
+/* green_killall - as green_kill(), for @n greenlets; those that have never run are dealt with
+ * first. Like: gevent.killall */
 GREEN_API int green_killall(struct greenlet *const g[], size_t n, int code, int64_t timeout);
 
-/* green_greenlet_object - for green_wait() and links. Lives as long as a handle. */
+/* green_greenlet_object - the greenlet, for green_wait() and links, as long as a handle lives. Does
+ * not switch. */
 GREEN_API struct green_object *green_greenlet_object(struct greenlet *g);
 
 /* green_object_greenlet - the greenlet behind @o, without a new handle; NULL if it is something
@@ -141,8 +144,10 @@ GREEN_API struct green_object *green_greenlet_object(struct greenlet *g);
 GREEN_API struct greenlet *green_object_greenlet(struct green_object *o);
 
 /*
- * green_id - number of @g: dense, from 1, never used again. green_set_name - a name for dumps and
- * messages; up to 15 bytes are kept. green_name - it; "" if there is none. Do not switch.
+ * green_id - number of @g: dense, from 1, never used again. green_set_name - give it a name for
+ * dumps and messages; up to 15 bytes are kept. green_name - its name; "" if there is none.
+ *
+ * Do not switch.
  */
 GREEN_API uint64_t green_id(const struct greenlet *g);
 GREEN_API void green_set_name(struct greenlet *g, const char *name);
@@ -186,8 +191,8 @@ GREEN_API int green_hub_join(int64_t timeout);
 
 /*
  * green_exit - end the calling green thread with @value, from any depth. Cleanup handlers
- * (pthread_cleanup_push, __attribute__((cleanup)) under -fexceptions, C++ destructors) run.
- * Like: raise GreenletExit
+ * (pthread_cleanup_push, __attribute__((cleanup)) under -fexceptions, C++ destructors) run. Does
+ * not return; switches if they do. Like: raise GreenletExit
  */
 GREEN_API void green_exit(void *value) __attribute__((noreturn));
 
@@ -199,7 +204,7 @@ GREEN_API void green_exit(void *value) __attribute__((noreturn));
  * @message: copied; may be NULL
  * @payload: kept as it is; may be NULL
  *
- * Like: raise
+ * Does not return; switches if they do. Like: raise
  */
 GREEN_API void green_fail(int code, const char *message, void *payload) __attribute__((noreturn));
 
@@ -213,13 +218,13 @@ GREEN_API void green_fail(int code, const char *message, void *payload) __attrib
 GREEN_API int green_try(void *(*fn)(void *), void *arg, void **value_out,
                         struct green_error **error_out);
 
-/* green_error_free - free an error that green_try() gave. NULL is allowed. */
+/* green_error_free - free an error that green_try() gave. NULL is allowed. Does not switch. */
 GREEN_API void green_error_free(struct green_error *e);
 
 /*
  * green_set_error_handler - have @fn called, on the green thread that ends, for each error that
- * ends one; NULL: a line on standard error, as at the start. It must not wait. Like:
- * Hub.handle_error
+ * ends one; NULL: a line on standard error, as at the start. It must not wait. Does not switch.
+ * Like: Hub.handle_error
  */
 GREEN_API void green_set_error_handler(void (*fn)(struct greenlet *g, const struct green_error *e));
 

@@ -20,7 +20,7 @@ struct green_semaphore;
 /* green_semaphore_new - with @value permits; NULL when out of memory. Does not switch. */
 GREEN_API struct green_semaphore *green_semaphore_new(unsigned value);
 
-/* green_bounded_semaphore_new - the same, never with more than @value permits.
+/* green_bounded_semaphore_new - as green_semaphore_new(), never with more than @value permits.
  * Like: BoundedSemaphore */
 GREEN_API struct green_semaphore *green_bounded_semaphore_new(unsigned value);
 
@@ -55,14 +55,15 @@ GREEN_API int green_semaphore_wait(struct green_semaphore *s, int64_t timeout);
 /* green_semaphore_count - permits left. Does not switch. Like: Semaphore.counter */
 GREEN_API unsigned green_semaphore_count(const struct green_semaphore *s);
 
-/* green_semaphore_object - for green_wait() and links. */
+/* green_semaphore_object - the semaphore, for green_wait() and links. Does not switch. */
 GREEN_API struct green_object *green_semaphore_object(struct green_semaphore *s);
 
 /* --- RLock --- */
 
 struct green_rlock;
 
-/* green_rlock_new - a lock that its owner may take again; NULL when out of memory. */
+/* green_rlock_new - a lock that its owner may take again; NULL when out of memory. Does not switch.
+ * Like: RLock */
 GREEN_API struct green_rlock *green_rlock_new(void);
 
 /* green_rlock_free - it must not be held. NULL is allowed. Does not switch. */
@@ -84,7 +85,7 @@ GREEN_API int green_rlock_acquire(struct green_rlock *l, int64_t timeout);
  */
 GREEN_API int green_rlock_release(struct green_rlock *l);
 
-/* green_rlock_locked - does anybody hold it? Does not switch. */
+/* green_rlock_locked - 1 if anybody holds it, else 0. Does not switch. */
 GREEN_API int green_rlock_locked(const struct green_rlock *l);
 
 /* --- Condition --- */
@@ -92,7 +93,7 @@ GREEN_API int green_rlock_locked(const struct green_rlock *l);
 struct green_condition;
 
 /* green_condition_new - a condition guarded by @lock, which stays the caller's; NULL when out of
- * memory. Like: threading.Condition */
+ * memory. Does not switch. Like: threading.Condition */
 GREEN_API struct green_condition *green_condition_new(struct green_rlock *lock);
 
 /* green_condition_free - nobody may wait for it any more. NULL is allowed. Does not switch. */

@@ -24,7 +24,7 @@ struct green_object;
 /* A callback, and what to give it. @o is the object that is ready. */
 typedef void green_link_fn(struct green_object *o, void *arg);
 
-/* green_ready - is @o ready? Does not switch. */
+/* green_ready - 1 if @o is ready, else 0. Does not switch. */
 GREEN_API int green_ready(const struct green_object *o);
 
 /*
@@ -71,7 +71,8 @@ GREEN_API int green_wait(struct green_object *const objects[], size_t n,
 /*
  * green_iwait_new - go through objects in the order in which they become ready.
  *
- * Returns NULL when out of memory. Does not switch. Like: gevent.iwait
+ * Returns what green_iwait_next() takes, NULL when out of memory. Does not switch. Like:
+ * gevent.iwait
  */
 struct green_iwait;
 GREEN_API struct green_iwait *green_iwait_new(struct green_object *const objects[], size_t n);

@@ -24,7 +24,7 @@ struct green_queue;
  * @max:     how many items it holds before green_queue_put() waits; 0: no limit
  * @compare: as for qsort(3), given two items (not pointers to them); must not wait
  *
- * Return NULL when out of memory. Do not switch.
+ * Return the queue, NULL when out of memory. Do not switch.
  */
 GREEN_API struct green_queue *green_queue_new(size_t max);
 GREEN_API struct green_queue *green_lifo_queue_new(size_t max);
@@ -56,7 +56,13 @@ GREEN_API int green_queue_get(struct green_queue *q, void **out, int64_t timeout
 /* green_queue_peek - as green_queue_get(), but the item stays. Like: Queue.peek */
 GREEN_API int green_queue_peek(struct green_queue *q, void **out, int64_t timeout);
 
-/* green_queue_size - items in it. green_queue_empty, green_queue_full - 1 or 0. Do not switch. */
+/*
+ * green_queue_size  - items in it.
+ * green_queue_empty - 1 if there is none, else 0.
+ * green_queue_full  - 1 if there is no room, else 0.
+ *
+ * Do not switch.
+ */
 GREEN_API size_t green_queue_size(const struct green_queue *q);
 GREEN_API int green_queue_empty(const struct green_queue *q);
 GREEN_API int green_queue_full(const struct green_queue *q);
@@ -93,18 +99,19 @@ GREEN_API void green_queue_shutdown(struct green_queue *q, int immediate);
 
 struct green_channel;
 
-/* green_channel_new - NULL when out of memory. Does not switch. */
+/* green_channel_new - a channel; NULL when out of memory. Does not switch. */
 GREEN_API struct green_channel *green_channel_new(void);
 
 /* green_channel_free - nobody may wait at it any more. NULL is allowed. Does not switch. */
 GREEN_API void green_channel_free(struct green_channel *c);
 
 /*
- * green_channel_put - hand @item to a getter. green_channel_get - take an item from a putter.
+ * green_channel_put - hand @item to a getter. Like: Channel.put
+ * green_channel_get - take an item from a putter. Like: Channel.get
  * @timeout: ns, GREEN_FOREVER, or 0: only with a peer who waits already
  *
  * Return 0, -ETIMEDOUT (-EAGAIN if @timeout is 0), or what interrupted the wait: then no item has
- * changed hands. Switch if they wait. Like: Channel.put, Channel.get
+ * changed hands. Switch if they wait.
  */
 GREEN_API int green_channel_put(struct green_channel *c, void *item, int64_t timeout);
 GREEN_API int green_channel_get(struct green_channel *c, void **out, int64_t timeout);

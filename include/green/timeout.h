@@ -20,12 +20,12 @@ struct green_timeout;
  *            the object can be used like any other
  * @code:     what is thrown, negative; 0: -ETIMEDOUT
  *
- * Returns NULL with errno ENOMEM, or EINVAL for a positive @code. Does not switch.
+ * Returns it, or NULL with errno ENOMEM, or EINVAL for a positive @code. Does not switch.
  */
 GREEN_API struct green_timeout *green_timeout_new(int64_t duration, int code);
 
-/* green_timeout_start_new - green_timeout_new() and green_timeout_start(); NULL and errno on
- * failure of either. Like: Timeout.start_new */
+/* green_timeout_start_new - a timeout as of green_timeout_new() that has been started; NULL and
+ * errno on failure of either. Does not switch. Like: Timeout.start_new */
 GREEN_API struct green_timeout *green_timeout_start_new(int64_t duration, int code);
 
 /*
@@ -41,12 +41,13 @@ GREEN_API int green_timeout_start(struct green_timeout *t);
  * switch. Like: Timeout(ref=False) */
 GREEN_API void green_timeout_unref(struct green_timeout *t);
 
-/* green_timeout_pending - is it running, and has not fired? 1 or 0. Like: Timeout.pending */
+/* green_timeout_pending - 1 if it is running and has not fired, else 0. Does not switch.
+ * Like: Timeout.pending */
 GREEN_API int green_timeout_pending(const struct green_timeout *t);
 
 /*
- * green_timeout_fired - has its code been delivered since it was last started? So a caller who gets
- * -ETIMEDOUT knows whose it is. 1 or 0; NULL is allowed.
+ * green_timeout_fired - 1 if its code has been delivered since it was last started, else 0. So a
+ * caller who gets -ETIMEDOUT knows whose it is. NULL is allowed. Does not switch.
  */
 GREEN_API int green_timeout_fired(const struct green_timeout *t);
 
@@ -54,7 +55,7 @@ GREEN_API int green_timeout_fired(const struct green_timeout *t);
  * taken back. Harmless if it does not run. Does not switch. Like: Timeout.cancel */
 GREEN_API void green_timeout_cancel(struct green_timeout *t);
 
-/* green_timeout_free - cancel and free. NULL is allowed. Like: Timeout.close */
+/* green_timeout_free - cancel and free. NULL is allowed. Does not switch. Like: Timeout.close */
 GREEN_API void green_timeout_free(struct green_timeout *t);
 
 /*
@@ -63,7 +64,7 @@ GREEN_API void green_timeout_free(struct green_timeout *t);
  *
  * Returns 0; -ETIMEDOUT if the time was over: then a wait in @fn returned that, and what @fn made
  * of it is dropped; or -ENOMEM, -ENOTSUP, and @fn was not called. An outer timeout is left to its
- * owner. Like: gevent.with_timeout
+ * owner. Switches only if @fn does. Like: gevent.with_timeout
  */
 GREEN_API int green_with_timeout(int64_t duration, void *(*fn)(void *), void *arg,
                                  void **value_out);
@@ -74,7 +75,7 @@ static inline void green_timeout_cleanup(struct green_timeout **t)
 }
 
 /*
- * GREEN_TIMEOUT(t, duration) - a statement that runs under a timeout named @t:
+ * GREEN_TIMEOUT(t, duration) - a statement that runs under a timeout named @t.
  *
  *     GREEN_TIMEOUT(t, GREEN_S(2)) {
  *         n = read(fd, buf, sizeof(buf));

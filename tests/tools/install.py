@@ -1,6 +1,7 @@
 """The built library, its installation and the set-up of packages."""
 
 import contextlib
+import glob
 import os
 import re
 import shutil
@@ -73,6 +74,9 @@ def make(*args):
                                                               "MAKELEVEL": None}))
 
 
+MAN3 = [os.path.basename(n) for n in glob.glob(os.path.join(BUILD, "man", "man3", "*.3"))]
+
+
 def files_below(root):
     return sorted(os.path.relpath(os.path.join(d, n), root)
                   for d, _, names in os.walk(root) for n in names)
@@ -82,7 +86,7 @@ PUBLIC = sorted(n for n in os.listdir(os.path.join(TOP, "include", "green")) if 
 
 
 @contextlib.contextmanager
-def installed(p, prefix):
+def installed(p, prefix, *options):
     """Installs from a copy of the build tree: another PREFIX builds the tools again."""
     dest, tree = p.path("dest"), p.path("build")
     os.mkdir(dest)
@@ -91,7 +95,8 @@ def installed(p, prefix):
     for entry in os.scandir(BUILD):
         if entry.is_file():
             shutil.copy2(entry.path, tree)
-    settings = (f"DESTDIR={dest}", f"PREFIX={prefix}", f"B={tree}")
+    settings = (f"DESTDIR={dest}", f"PREFIX={prefix}", f"B={tree}",
+                *options)
     make("install", *settings)
     try:
         yield dest
@@ -111,15 +116,24 @@ def install_and_uninstall(p):
                     f"{below}/lib/{LIBRARY}", f"{below}/lib/pkgconfig/greenshim.pc",
                     f"{below}/share/man/man1/greenrun.1"}
         expected |= {f"{below}/include/green/{h}" for h in PUBLIC}
+        expected |= {f"{below}/share/man/man3/{n}" for n in MAN3}
         equal(expected - set(seen), set(), "missing")
         extra = set(seen) - expected
-        equal({e for e in extra if not re.match(below + r"/(bin|share/man/man1)/", e)}, set(),
+        equal({e for e in extra if not re.match(below + r"/(bin|share/man/man[17])/", e)}, set(),
               "unexpected")
         greenrun = os.path.join(dest, below, "bin", "greenrun")
         result = p.run(p.show, greenrun=greenrun)
         library = os.path.join(dest, below, "lib", LIBRARY)
         equal(lines(result.stdout, "env"), [f"LD_PRELOAD={library}"], "installed greenrun")
         use_from_pkg_config(p, dest, below)
+
+
+@test
+def without_doxygen_the_pages_of_the_headers_are_left_out(p):
+    with installed(p, "/opt/green", "DOXYGEN=") as dest:
+        manual = files_below(os.path.join(dest, "opt/green/share/man"))
+        equal("man1/greenrun.1" in manual, True, "greenrun.1")
+        equal([n for n in manual if n.startswith("man3")], [], "man3")
 
 
 def use_from_pkg_config(p, dest, below):

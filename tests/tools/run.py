@@ -13,6 +13,7 @@ import blocking
 import refuse
 import install
 import hooks
+import manual
 from harness import TESTS, Place, Skip
 
 
