@@ -306,3 +306,15 @@ def valgrind_reports_nothing(p):
                              env=clean_environment({"TEST_BACKGROUND": "2"}))
         said = [l for l in out.stderr.decode().splitlines() if l.startswith("==")]
         equal((out.returncode, said), (0, []), f"{name}: {out.stderr.decode()[-2000:]}")
+
+
+@test
+def valgrind_reports_nothing_of_interrupted_waits(p):
+    real(p)
+    program = os.path.join(BUILD, "tests/unit/test_sweep")
+    out = subprocess.run(["valgrind", "-q", "--error-exitcode=9", "--trace-children=yes", program,
+                          "--filter", "sweep/nothing_is_lost*", "--timeout", str(TIMEOUT)],
+                         stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT,
+                         env=clean_environment({}))
+    said = [l for l in out.stderr.decode().splitlines() if re.match(r"==\d", l)]
+    equal((out.returncode, said), (0, []), out.stderr.decode()[-2000:])
