@@ -8,7 +8,7 @@
 #   make bench           measurements against NPTL, epoll and libuv (QUICK=1: fewer rounds)
 #   make lint            formatting, static analysis, layers, both compilers
 #   make install         PREFIX=/usr/local, DESTDIR= ; make uninstall reverses it
-#   make man             manual pages of <green/...>; part of make where doxygen is installed
+#   make man             the manual; all of it is part of make where doxygen is installed
 #   make setup-build     only install what a build needs; also setup-demo, setup-test, setup-bench,
 #                        setup-man
 #
@@ -110,7 +110,6 @@ TOOL_SRC    := $(wildcard tools/*.c)
 UNIT_SRC    := $(wildcard tests/unit/test_*.c)
 HEADERS     := $(wildcard include/green/*.h)
 MAN1        := $(wildcard tools/*.1)
-MAN7        := $(wildcard tools/*.7)
 
 obj = $(addprefix $(B)/obj/,$(addsuffix .o,$(basename $(1))))
 RUNTIME_OBJ := $(call obj,$(RUNTIME_SRC))
@@ -184,6 +183,14 @@ objects: $(RUNTIME_OBJ) $(SHIM_OBJ)
 
 # ---------------------------------------------------------------- manual pages
 
+MAN7 := $(patsubst tools/%.in,$(B)/man/man7/%,$(wildcard tools/*.7.in))
+
+all: $(if $(BUILD),,$(MAN7))
+$(MAN7): $(B)/man/man7/%: tools/%.in tools/man7.awk $(wildcard tests/examples/*.c*)
+	@mkdir -p $(@D)
+	$(call say,MAN)
+	$(Q)LC_ALL=C awk -f tools/man7.awk $< >$@
+
 # From the comments of the headers, where doxygen is installed; DOXYGEN= goes without.
 DOXYGEN := $(firstword $(wildcard $(addsuffix /doxygen,$(subst :, ,$(PATH)))))
 MAN3    := $(if $(BUILD),,$(if $(DOXYGEN),$(B)/man/man3/made))
@@ -247,7 +254,7 @@ setup-build setup-demo setup-test setup-bench setup-man: setup-%:
 	@tools/setup.sh $*
 
 man: setup-man
-	@$(MAKE) --no-print-directory $(B)/man/man3/made
+	@$(MAKE) --no-print-directory $(B)/man/man3/made $(MAN7)
 
 demo: setup-demo
 	@$(MAKE) --no-print-directory all bench-programs
@@ -273,13 +280,13 @@ D = $(DESTDIR)
 .PHONY: install uninstall clean
 install: all
 	install -d $(D)$(LIBDIR)/pkgconfig $(D)$(BINDIR) $(D)$(INCDIR)/green
-	install -d $(addprefix $(D)$(MANDIR)/,man1 $(if $(MAN3),man3) $(if $(MAN7),man7))
+	install -d $(addprefix $(D)$(MANDIR)/,man1 man7 $(if $(MAN3),man3))
 	install -m 755 $(B)/libgreenshim.so $(D)$(LIBDIR)/
 	install -m 755 $(TOOLS) $(D)$(BINDIR)/
 	install -m 644 $(HEADERS) $(D)$(INCDIR)/green/
 	install -m 644 $(MAN1) $(D)$(MANDIR)/man1/
 	$(if $(MAN3),install -m 644 $(B)/man/man3/*.3 $(D)$(MANDIR)/man3/)
-	$(if $(MAN7),install -m 644 $(MAN7) $(D)$(MANDIR)/man7/)
+	install -m 644 $(MAN7) $(D)$(MANDIR)/man7/
 	install -m 644 $(B)/libgreenshim.pc $(D)$(LIBDIR)/pkgconfig/greenshim.pc
 
 uninstall:

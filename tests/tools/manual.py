@@ -58,7 +58,7 @@ def comments_of_the_headers_are_understood(p):
 
 @test
 def pages_are_well_formed(p):
-    pages = sorted(glob.glob(os.path.join(PAGES, "man3", "*.3")) +
+    pages = sorted(glob.glob(os.path.join(PAGES, "man*", "*.[37]")) +
                    glob.glob(os.path.join(TOP, "tools", "*.[0-9]")))
     equal(output("mandoc", "-T", "lint", "-W", "error", *pages, cwd=PAGES), "", "mandoc")
     whole = [page for page in pages if not read(page).startswith(".so")]
@@ -67,3 +67,59 @@ def pages_are_well_formed(p):
         warnings = subprocess.run(["man", "--warnings", "-E", "UTF-8", "-l", page], timeout=TIMEOUT,
                                   stdin=subprocess.DEVNULL, capture_output=True, check=True).stderr
         equal(warnings.decode(), "", f"man -l {page}")
+
+
+# ------------------------------------------------------------------ what is like gevent's
+
+MANUAL = "tools/greenshim.7.in"
+
+
+def rows():
+    """The tables of features: file, ours, tests."""
+    for path, before in ((MANUAL, ""), ("README.md", "| ")):
+        for line in read(path).splitlines():
+            cells = [cell.strip() for cell in line.removeprefix(before).split(" | ")]
+            if len(cells) == 3 and line.startswith(before) and "/" in cells[2]:
+                yield path, cells[1], cells[2].rstrip(" |").replace("`", "")
+
+
+def known_tests():
+    """SUITE/NAME of unit tests, FOLDER/... of the others."""
+    known = set()
+    for path in glob.glob(os.path.join(TOP, "tests/unit/*.c")):
+        known |= {f"{s}/{n}" for s, n in re.findall(r"^Test\((\w+), (\w+)", read(path), re.M)}
+    for folder in ("conformance", "examples"):
+        for path in glob.glob(os.path.join(TOP, "tests", folder, "**", "*.c*"), recursive=True):
+            known.add(os.path.splitext(os.path.relpath(path, os.path.join(TOP, "tests")))[0])
+    for path in glob.glob(os.path.join(TOP, "tests/tools/*.py")):
+        known |= {f"tools/{n}" for n in re.findall(r"^@test\ndef (\w+)", read(path), re.M)}
+    for path in glob.glob(os.path.join(TOP, "tests/apps/*.py")):
+        known |= {f"apps/{n}" for n in re.findall(r"^    name = '(\w+)'", read(path), re.M)}
+    return known
+
+
+@test
+def what_the_tables_name_exists(p):
+    words = set().union(*(re.findall(r"\w+", read(h)) for h in HEADERS))
+    known = known_tests()
+    seen = list(rows())
+    equal({path for path, _, _ in seen}, {MANUAL, "README.md"}, "files with rows")
+    for path, ours, tests in seen:
+        equal(set(re.findall(r"\b(?:green|GREEN)_\w+", ours)) - words, set(), f"{path}: calls")
+        equal(set(tests.split()) - known, set(), f"{path}: tests for {ours}")
+
+
+@test
+def every_function_is_in_the_table(p):
+    """By its name, or by that of the object it makes, ends or looks at."""
+    named = set(re.findall(r"green_\w+", read(MANUAL)))
+    missing = {name for _, name, _ in functions()} - named
+    missing -= {n for n in missing if n.endswith(("_free", "_object", "_ref", "_unref"))}
+    equal(missing - {"green_version", "green_link_count", "green_ready"}, set(), "not in the table")
+
+
+@test
+def every_header_is_in_the_manual(p):
+    for header in HEADERS:
+        if os.path.basename(header) != "base.h":
+            equal(f"green_{os.path.basename(header)} (3)" in read(MANUAL), True, header)
