@@ -58,6 +58,14 @@ static bool is_shared(const struct gr_fd *f)
     return f->birth != forks;
 }
 
+void gr_fdtable_passed(int fd)
+{
+    struct gr_fd *f = fd >= 0 ? gr_fd_peek(fd) : NULL;
+    if (fd < 0 || is_early(fd) || (f && !is_shared(f))) {
+        gr_fdtable_fork(fd < 0); /* its description may have other numbers: we do not know which */
+    }
+}
+
 static uint8_t socket_kind(int fd)
 {
     int type = 0;

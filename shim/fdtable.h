@@ -75,4 +75,8 @@ void gr_fdtable_after_failed_exec(void);
  * that survive exec. */
 void gr_fdtable_fork(bool exec_only);
 
+/* gr_fdtable_passed - a child is about to be made that gets @fd, after exec as well, and of our
+ * descriptors nothing else; -1: all that survive exec. */
+void gr_fdtable_passed(int fd);
+
 #endif

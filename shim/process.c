@@ -8,6 +8,7 @@
 #include "shim/process.h"
 
 #include "runtime/svc/child.h"
+#include "runtime/svc/spawn.h"
 #include "shim/body.h"
 #include "shim/fdtable.h"
 #include "shim/sched.h"
@@ -103,6 +104,7 @@ static void at_child(void)
 void gr_process_init(void)
 {
     (void)pthread_atfork(at_prepare, at_parent, at_child);
+    gr_spawn_shares = gr_fdtable_passed;
 }
 
 /*
