@@ -6,6 +6,7 @@
 #include "runtime/svc/watchdog.h"
 #include "shim/body.h"
 #include "shim/process.h"
+#include "shim/pthread_thread.h"
 #include "shim/shim.h"
 
 #include <string.h>
@@ -70,7 +71,7 @@ __attribute__((constructor)) static void enter_process(int argc, char **argv, ch
     if (gr_config.enabled) {
         gr_body_install();
         gr_tls_snapshot();
-        gr_kernel_thread_create = real.pthread_create;
+        gr_threads_init();
         gr_process_init();
         if (gr_config.preempt) {
             gr_preempt_init();

@@ -29,6 +29,21 @@ static void thread_ends(struct green *g)
     g->sched = NULL;
 }
 
+/* Before the first green. */
+static const char *prepare(void)
+{
+    gr_green_on_exit = thread_ends;
+    gr_real_clocks();
+    gr_resolver_start();
+    return gr_sync_check();
+}
+
+void gr_threads_init(void)
+{
+    gr_kernel_thread_create = real.pthread_create;
+    gr_runtime_prepare = prepare;
+}
+
 /*
  * The first thread starts the runtime. If that is refused the process goes on with kernel threads,
  * for good, and one line says so: thread-local storage is what everything else rests on.
@@ -39,11 +54,11 @@ static bool start_runtime(void)
     if (gr_active || refused || !gr_config.enabled) {
         return gr_active;
     }
-    gr_green_on_exit = thread_ends;
-    gr_real_clocks();
-    gr_resolver_start();
-    const char *why = gr_sync_check();
-    if (why || gr_runtime_start(&why)) {
+    if (!gr_on_main_thread()) {
+        return false; /* one that was there before us: its threads are as it is */
+    }
+    const char *why;
+    if (gr_runtime_start(&why)) {
         refused = true;
         gr_log("threads stay kernel threads: %s", why);
         return false;
@@ -239,6 +254,12 @@ GR_SHIM int pthread_detach(pthread_t t)
     return g ? gr_ret_pos(gr_green_detach(g)) : real.pthread_detach(t);
 }
 
+/*
+ * main() runs on a base of ours: a main thread that calls pthread_exit() ends as a green does,
+ * while the others go on, and the process ends with the last of them.
+ */
+static int (*program_main)(int, char **, char **);
+
 /* libc unwinds the stack, running cleanup handlers and destructors, down to the base that green.c
  * or start_main() laid. */
 GR_SHIM void pthread_exit(void *value)
@@ -251,12 +272,6 @@ GR_SHIM void pthread_exit(void *value)
     real.pthread_exit(value);
     __builtin_unreachable();
 }
-
-/*
- * main() runs on a base of ours: a main thread that calls pthread_exit() ends as a green does,
- * while the others go on, and the process ends with the last of them.
- */
-static int (*program_main)(int, char **, char **);
 
 static int start_main(int argc, char **argv, char **envp)
 {

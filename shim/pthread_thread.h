@@ -11,4 +11,8 @@
 int gr_thread_create(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(void *), void *arg,
                      const void *caller);
 
+/* gr_threads_init - by the constructor: how the runtime makes kernel threads, and what it needs of
+ * us before the first green. */
+void gr_threads_init(void);
+
 #endif

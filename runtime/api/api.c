@@ -14,6 +14,9 @@ int gr_api_start(void)
     if (gr_active) {
         return 0;
     }
+    if (!gr_on_main_thread()) {
+        return -ENOTSUP; /* green threads are main's, and those that they make */
+    }
     gr_tls_snapshot(); /* done long ago, unless the program is linked with the runtime alone */
     int rc = gr_runtime_start(&why);
     if (rc) {

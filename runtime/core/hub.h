@@ -93,11 +93,18 @@ static inline bool gr_hub_any_ready(const struct gr_hub *h)
 bool gr_hub_quiet(void);
 
 /*
- * gr_runtime_start - turn the calling thread (the process's only one) into green 1 of a new hub,
+ * gr_runtime_start - turn the calling thread, which gr_on_main_thread(), into green 1 of a new hub,
  * after the self-check. Returns 0, or -ENOTSUP: the process stays on kernel threads and *@why says
  * the reason.
  */
 int gr_runtime_start(const char **why);
+
+/* gr_on_main_thread - is the caller the first kernel thread of the process? */
+bool gr_on_main_thread(void);
+
+/* gr_runtime_prepare - called at that, before anything else; set by the shim. NULL, or a reason. */
+extern const char *(*gr_runtime_prepare)(void)__attribute__((visibility("hidden")));
+
 extern bool gr_active __attribute__((visibility("hidden")));
 
 /*
@@ -136,6 +143,10 @@ struct gr_alarm {
 int gr_alarm_set(struct gr_alarm *a, int64_t deadline);
 void gr_alarm_clear(struct gr_alarm *a);
 void gr_alarm_fork_child(struct gr_hub *h, const struct green *survivor);
+
+/* gr_has_other_threads - has the process other kernel threads than the caller? They may wake greens
+ * at any time. */
+bool gr_has_other_threads(void);
 
 /* gr_hub_foreign - a kernel thread exists that may wake greens at any time: no hub may block
  * outside its loop. */

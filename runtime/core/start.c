@@ -134,8 +134,7 @@ static const char *try_green(void)
 
 /* --- start --- */
 
-/* Kernel threads that exist already may wake greens at any time. */
-static bool has_other_threads(void)
+bool gr_has_other_threads(void)
 {
     struct stat st;
     return stat("/proc/self/task", &st) == 0 && st.st_nlink > 3;
@@ -209,6 +208,13 @@ static const char *start_with(enum gr_config_tls way, bool others)
     return why ? why : "out of memory";
 }
 
+const char *(*gr_runtime_prepare)(void);
+
+bool gr_on_main_thread(void)
+{
+    return GR_SYS(SYS_gettid) == GR_SYS(SYS_getpid);
+}
+
 int gr_runtime_start(const char **why)
 {
     static const char *const names[] = {"clone", "harvest"};
@@ -216,12 +222,15 @@ int gr_runtime_start(const char **why)
     if (gr_active) {
         return 0;
     }
+    if (gr_runtime_prepare && (*why = gr_runtime_prepare())) {
+        return -ENOTSUP;
+    }
     if (gr_config.tls == GR_TLS_OFF) {
         *why = "GREENSHIM_TLS=off";
         return -ENOTSUP;
     }
     int saved = errno;
-    bool others = has_other_threads();
+    bool others = gr_has_other_threads();
     size_t n = 0;
     gr_tp_init(gr_config.tp_trap);
     for (long way = gr_config.tls;; way++) {
