@@ -8,9 +8,10 @@
 #include <linux/futex.h>
 #include <sched.h>
 
-static void wake_word(unsigned *word)
+static void wake_word(const struct gr_barrier *b, unsigned *word)
 {
-    (void)GR_SYS(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+    int op = b->shared ? FUTEX_WAKE : FUTEX_WAKE | FUTEX_PRIVATE_FLAG;
+    (void)GR_SYS(SYS_futex, word, op, INT_MAX, NULL, NULL, 0);
 }
 
 static unsigned barrier_limit(const struct gr_barrier *b)
@@ -44,7 +45,7 @@ static int shared_wait(pthread_barrier_t *barrier)
         }
         unsigned full = round + (n - round) / count * count;
         if (GR_CAS(&b->round, round, full)) {
-            wake_word(&b->round);
+            wake_word(b, &b->round);
             round = full;
         }
     }
@@ -52,7 +53,7 @@ static int shared_wait(pthread_barrier_t *barrier)
         GR_STORE(&b->round, 0);
         GR_STORE(&b->out, 0);
         GR_STORE(&b->in, 0);
-        wake_word(&b->in);
+        wake_word(b, &b->in);
     }
     return n % count == 0 ? PTHREAD_BARRIER_SERIAL_THREAD : 0;
 }

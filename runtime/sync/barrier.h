@@ -20,7 +20,7 @@ GR_FITS(struct gr_barrier, pthread_barrier_t);
 
 static inline bool gr_barrier_shared(const pthread_barrier_t *barrier)
 {
-    return ((const struct gr_barrier *)(const void *)barrier)->shared != 0;
+    return ((const struct gr_barrier *)(const void *)barrier)->shared != 0 || gr_natives;
 }
 
 /*

@@ -1,5 +1,7 @@
 #include "runtime/sync/cond.h"
 
+#include <limits.h>
+
 #define POLL_NS 1000000 /* between looks at a condition variable that is destroyed while in use */
 
 _Static_assert(sizeof(((pthread_cond_t *)0)->__data.__wrefs) == 4, "the hint is one word");
@@ -27,7 +29,7 @@ int gr_cond_block(pthread_cond_t *c, unsigned ticket, clockid_t clock, const str
         return 0;
     }
     /* In one step, so that the hint never looks idle: no longer entering, but queued. */
-    unsigned queued = GR_PEEK(&c->__data.__wrefs) & GR_COND_QUEUED;
+    unsigned queued = gr_natives ? GR_COND_QUEUED : GR_PEEK(&c->__data.__wrefs) & GR_COND_QUEUED;
     (void)__atomic_fetch_sub(&c->__data.__wrefs, GR_COND_ENTERING - (GR_COND_QUEUED - queued),
                              __ATOMIC_SEQ_CST);
     int rc = gr_lot_wait(b, &w, deadline, GR_CANCEL, GR_WHY_COND);
@@ -63,11 +65,17 @@ int gr_cond_wait(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clock, const s
 void gr_cond_wake(pthread_cond_t *c, bool all)
 {
     struct gr_bucket *b = gr_lot_lock(c);
-    GR_POKE(&c->__data.__g_signals[0], c->__data.__g_signals[0] + 1);
+    unsigned count = GR_PEEK(&c->__data.__g_signals[0]);
+    GR_STORE(&c->__data.__g_signals[0], gr_natives ? (count + 2) | 1 : count + 1);
+    if (GR_UNLIKELY(gr_natives)) {
+        GR_STORE(&c->__data.__g_signals[1], 1);
+        gr_wake_natives(&c->__data.__g_signals[0], INT_MAX);
+        gr_wake_natives(&c->__data.__g_signals[1], INT_MAX);
+    }
     struct gr_waiter *w = gr_lot_first(b, c);
     struct gr_waiter *next = w ? gr_lot_next(b, w) : NULL;
     /* Last use of the object: the waiters woken below may destroy it. */
-    if ((all || !next) && (GR_PEEK(&c->__data.__wrefs) & GR_COND_QUEUED)) {
+    if (!gr_natives && (all || !next) && (GR_PEEK(&c->__data.__wrefs) & GR_COND_QUEUED)) {
         (void)__atomic_fetch_and(&c->__data.__wrefs, ~GR_COND_QUEUED, __ATOMIC_SEQ_CST);
     }
     while (w) {

@@ -9,6 +9,10 @@
  * finds nobody in the queue, but changes the count, and the waiter returns at once. Only the
  * announcement keeps the object in use: a waiter that was taken off the queue, or left it at its
  * deadline, does not touch the object again.
+ *
+ * With gr_natives libc's count of waiters is in the same bits as the hint, so there is no hint.
+ * Whoever waits by libc's protocol finds an odd count of signals, which says to him that his group
+ * is closed: he returns, as if there had been a signal.
  */
 #ifndef GR_SYNC_COND_H
 #define GR_SYNC_COND_H
@@ -53,17 +57,23 @@ int gr_cond_block(pthread_cond_t *c, unsigned ticket, clockid_t clock, const str
 
 void gr_cond_wake(pthread_cond_t *c, bool all);
 
+/* Might somebody wait? */
+static inline bool gr_cond_used(const pthread_cond_t *c)
+{
+    return GR_LOAD(&c->__data.__wrefs) > GR_COND_ATTRS || gr_natives;
+}
+
 /* gr_cond_signal / gr_cond_broadcast - wake the waiter that came first, or all. Never switch. */
 static inline void gr_cond_signal(pthread_cond_t *c)
 {
-    if (GR_UNLIKELY(GR_LOAD(&c->__data.__wrefs) > GR_COND_ATTRS)) {
+    if (GR_UNLIKELY(gr_cond_used(c))) {
         gr_cond_wake(c, false);
     }
 }
 
 static inline void gr_cond_broadcast(pthread_cond_t *c)
 {
-    if (GR_UNLIKELY(GR_LOAD(&c->__data.__wrefs) > GR_COND_ATTRS)) {
+    if (GR_UNLIKELY(gr_cond_used(c))) {
         gr_cond_wake(c, true);
     }
 }

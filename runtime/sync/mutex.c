@@ -1,5 +1,7 @@
 #include "runtime/sync/mutex.h"
 
+bool gr_natives;
+
 /* Waiter bits. */
 #define GRANTED 1u /* set by the waker: the mutex is yours */
 #define INSISTS 2u /* lost the competition once: hand it over */
@@ -33,6 +35,12 @@ static int deepen(pthread_mutex_t *m)
     return 0;
 }
 
+/* Is there anybody whom the next to unlock has to wake? */
+static bool others_wait(struct gr_bucket *b, const pthread_mutex_t *m)
+{
+    return gr_natives || gr_lot_first(b, m);
+}
+
 /*
  * Under the lot's lock: take the mutex if it is free, else mark it contended. Others may still be
  * queued while it is free, behind a foreign thread that was woken to compete; whoever takes it then
@@ -43,7 +51,7 @@ static bool take_or_mark(pthread_mutex_t *m, struct gr_bucket *b)
     int state = GR_PEEK(&m->__data.__lock);
     for (;;) {
         if (state == 0) {
-            if (GR_CAS(&m->__data.__lock, state, gr_lot_first(b, m) ? 2 : 1)) {
+            if (GR_CAS(&m->__data.__lock, state, others_wait(b, m) ? 2 : 1)) {
                 return true;
             }
         } else if (state == 2 || GR_CAS(&m->__data.__lock, state, 2)) {
@@ -130,12 +138,13 @@ void gr_mutex_hand_over(pthread_mutex_t *m)
     if (!w) {
         GR_STORE(&m->__data.__lock, 0);
         gr_lot_unlock(b);
+        gr_wake_natives(&m->__data.__lock, 1);
         return;
     }
     gr_lot_take(b, w);
     if (w->green || (w->bits & INSISTS)) {
         w->bits |= GRANTED;
-        GR_STORE(&m->__data.__lock, gr_lot_first(b, m) ? 2 : 1);
+        GR_STORE(&m->__data.__lock, others_wait(b, m) ? 2 : 1);
     } else {
         GR_STORE(&m->__data.__lock, 0);
     }

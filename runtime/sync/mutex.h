@@ -4,7 +4,8 @@
  *
  * __lock is 0 free, 1 held, 2 held with waiters in the lot; it turns into 2 and back only under the
  * lot's lock. Who unlocks with waiters present hands the mutex to the first of them, so a thread
- * that unlocks and locks again cannot starve the others.
+ * that unlocks and locks again cannot starve the others. With gr_natives it may turn into 2 at any
+ * time, and stays 2 until nobody waits in the lot.
  */
 #ifndef GR_SYNC_MUTEX_H
 #define GR_SYNC_MUTEX_H

@@ -20,7 +20,7 @@
 
 static inline bool gr_rwlock_shared(const pthread_rwlock_t *rw)
 {
-    return rw->__data.__shared != 0;
+    return rw->__data.__shared != 0 || gr_natives;
 }
 
 int gr_rwlock_read_slow(pthread_rwlock_t *rw, bool wait, clockid_t clock,

@@ -6,7 +6,8 @@ static bool take_or_mark(struct gr_sem *s)
     uint64_t word = GR_PEEK(&s->word);
     for (;;) {
         bool take = (word & GR_SEM_VALUE) != 0;
-        if (GR_CAS(&s->word, word, take ? word - 1 : word | GR_SEM_WAITERS)) {
+        uint64_t flag = gr_natives ? 0 : GR_SEM_WAITERS;
+        if (GR_CAS(&s->word, word, take ? word - 1 : word | flag)) {
             return take;
         }
     }
@@ -43,7 +44,7 @@ int gr_sem_post_slow(struct gr_sem *s)
     struct gr_waiter *w = gr_lot_first(b, s);
     if (w) {
         /* Last use of the object: the waiter may destroy it. */
-        if (!gr_lot_next(b, w)) {
+        if (!gr_natives && !gr_lot_next(b, w)) {
             (void)__atomic_fetch_and(&s->word, GR_SEM_VALUE, __ATOMIC_RELEASE);
         }
         gr_lot_take(b, w);
@@ -58,7 +59,10 @@ int gr_sem_post_slow(struct gr_sem *s)
             rc = -EOVERFLOW;
             break;
         }
-    } while (!GR_CAS(&s->word, word, (word & GR_SEM_VALUE) + 1));
+    } while (!GR_CAS(&s->word, word, gr_natives ? word + 1 : (word & GR_SEM_VALUE) + 1));
     gr_lot_unlock(b);
+    if (word > GR_SEM_VALUE) {
+        gr_wake_natives(s, 1); /* for the low half */
+    }
     return rc;
 }

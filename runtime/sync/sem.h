@@ -3,7 +3,7 @@
  *
  * libc's object: a 64-bit word, value in the low half, number of waiters in the high half; then a
  * word that is 0 for private semaphores. We use the high half as a flag: the lot may hold waiters.
- * A post gives its permit to the first waiter.
+ * A post gives its permit to the first waiter. With gr_natives the high half is libc's own count.
  */
 #ifndef GR_SYNC_SEM_H
 #define GR_SYNC_SEM_H
@@ -58,7 +58,7 @@ static inline int gr_sem_post(sem_t *sem)
 {
     struct gr_sem *s = (struct gr_sem *)(void *)sem;
     uint64_t word = GR_PEEK(&s->word);
-    while (word < SEM_VALUE_MAX) {
+    while (word < SEM_VALUE_MAX && !GR_UNLIKELY(gr_natives)) {
         if (GR_CAS(&s->word, word, word + 1)) {
             return 0;
         }
