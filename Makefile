@@ -94,7 +94,7 @@ UV_LIBS   ?= $(eval UV_LIBS := $(shell $(PKG_CONFIG) --libs libuv))$(UV_LIBS)
 LIBS      = $(UV_LIBS) -l:libffi_pic.a -pthread -ldl
 # -z defs and --no-undefined-version: a row of symbols.def without a body fails the link by name.
 SO_LDFLAGS := -shared -Wl,-soname,libgreenshim.so -Wl,-z,defs -Wl,-z,now -Wl,-z,initfirst \
-              -Wl,-z,noexecstack -Wl,--no-undefined-version -Wl,--build-id
+              -Wl,-z,noexecstack -Wl,-z,nodelete -Wl,--no-undefined-version -Wl,--build-id
 # clang links the ASan runtime into programs only; a shared object needs the shared runtime.
 ifneq ($(findstring clang,$(CC)),)
 SO_LDFLAGS += $(if $(filter asan ubsan,$(BUILD)),-shared-libsan)

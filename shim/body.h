@@ -15,16 +15,22 @@
 #include <stdint.h>
 
 /*
- * gr_body_install - hook every body of the table, or none. Call once the slots are filled and while
- * the process has one thread. A failure is kept for gr_body_refusal().
+ * gr_body_install - hook the bodies of all rows of the table that belong to one of @parts, or none.
+ * Call once the slots are filled. Hooks that are in place stay.
+ * Returns 0, or -EBUSY or -ENOTSUP as green_patch_all() does; gr_body_refusal() tells why.
  */
-void gr_body_install(void);
+int gr_body_install(unsigned parts);
 
-/* Are they in place? */
-extern bool gr_body_hooked __attribute__((visibility("hidden")));
+/* The parts whose bodies are hooked; GR_BASE with any. */
+extern unsigned gr_body_parts __attribute__((visibility("hidden")));
 
-/* gr_body_refusal - why they are not, in words for the user; NULL: they are, or nobody wants them.
- */
+/* gr_body_hooked - are those hooked by which libc waits for something inside itself? */
+static inline bool gr_body_hooked(unsigned parts)
+{
+    return (gr_body_parts & parts) == parts;
+}
+
+/* gr_body_refusal - why the last attempt failed, in words for the user; NULL: it did not. */
 const char *gr_body_refusal(void);
 
 /* gr_body_of_libc - does @addr lie in libc's own text? False without hooks. */

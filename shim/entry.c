@@ -11,7 +11,8 @@
 
 #include <string.h>
 
-#define OUR_NAME "libgreenshim.so"
+#define OUR_NAME      "libgreenshim.so"
+#define LOADER_FRAMES 512 /* bytes; with a dlopen() in between there are 1 800 */
 
 uint64_t gr_calls[GR_N_ROWS];
 
@@ -59,17 +60,33 @@ static void stop_following(char **envp)
     }
 }
 
+bool gr_at_start;
+
+/*
+ * Does the process start, or has the program opened us later, by dlopen()? At the start we come
+ * before libc's own initialisation. If another library has the privilege to come first (-z
+ * initfirst), only the loader is above us on the stack, and not much of it.
+ */
+static bool is_start(char **argv)
+{
+    bool libc_is_new = !*program_invocation_name && program_invocation_name != argv[0];
+    intptr_t above = (char *)argv - (char *)__builtin_frame_address(0);
+    return libc_is_new || (above > 0 && above < LOADER_FRAMES);
+}
+
 __attribute__((constructor)) static void enter_process(int argc, char **argv, char **envp)
 {
     (void)argc;
-    (void)argv;
     gr_real_resolve(); /* now: a later look-up would meet the loader's lock, or wipe dlerror() */
     gr_config_load(envp);
     if (!gr_config.follow) {
         stop_following(envp);
     }
     if (gr_config.enabled) {
-        gr_body_install();
+        gr_at_start = is_start(argv);
+        if (gr_at_start && gr_config.deep) {
+            (void)gr_body_install(GR_ALL_PARTS);
+        }
         gr_tls_snapshot();
         gr_threads_init();
         gr_process_init();

@@ -385,7 +385,7 @@ GR_SHIM int memfd_create(const char *name, unsigned flags)
 static void stream_closing(FILE *stream)
 {
     int saved = errno;
-    int fd = gr_body_hooked ? -1 : fileno(stream);
+    int fd = gr_body_hooked(GR_BASE) ? -1 : fileno(stream);
     errno = saved;
     if (fd >= 0) {
         gr_fdtable_closing(fd);
@@ -394,7 +394,7 @@ static void stream_closing(FILE *stream)
 
 static FILE *stream_opened(FILE *stream)
 {
-    if (stream && gr_on_green() && !gr_body_hooked) {
+    if (stream && gr_on_green() && !gr_body_hooked(GR_BASE)) {
         (void)gr_fdtable_opened(fileno(stream), GR_KIND_UNKNOWN);
     }
     return stream;

@@ -22,7 +22,8 @@
  */
 static bool in_place(const struct green *g)
 {
-    return !g || (gr_body_hooked && gr_tls_resolver) || (g->hub->n_greens == 1 && gr_hub_quiet());
+    return !g || (gr_body_hooked(GREEN_SOCKET | GREEN_SELECT) && gr_tls_resolver) ||
+           (g->hub->n_greens == 1 && gr_hub_quiet());
 }
 
 static bool is_address(const char *host)

@@ -73,7 +73,7 @@ static void at_prepare(void)
 {
     if (gr_on_green()) {
         in_fork = true;
-        if (!gr_body_hooked) {
+        if (!gr_body_hooked(GR_BASE)) {
             gr_fork_prepare();
         }
     } else if (!gr_active) {
@@ -85,7 +85,7 @@ static void at_parent(void)
 {
     if (gr_on_green()) {
         in_fork = false;
-        if (!gr_body_hooked) {
+        if (!gr_body_hooked(GR_BASE)) {
             gr_fork_parent();
         }
     } else if (gr_active) {

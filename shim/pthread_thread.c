@@ -4,6 +4,7 @@
 #include "runtime/base/log.h"
 #include "runtime/core/tls.h"
 #include "runtime/svc/watchdog.h"
+#include "runtime/sync/sync.h"
 #include "shim/body.h"
 #include "shim/maker.h"
 #include "shim/pthread_shared.h"
@@ -16,6 +17,7 @@
 #include <sys/prctl.h>
 
 #define FULL_STACKS 32768
+#define POLL_NS     1000000 /* between looks at whether others still live */
 
 /* --- creation --- */
 
@@ -35,6 +37,7 @@ static const char *prepare(void)
     gr_green_on_exit = thread_ends;
     gr_real_clocks();
     gr_resolver_start();
+    gr_natives = !gr_at_start && gr_has_other_threads();
     return gr_sync_check();
 }
 
@@ -63,7 +66,7 @@ static bool start_runtime(void)
         gr_log("threads stay kernel threads: %s", why);
         return false;
     }
-    if (gr_body_refusal()) {
+    if (!gr_body_parts && gr_config.deep) {
         gr_log("calls inside libc block all threads: %s", gr_body_refusal());
     }
     gr_debug(1, "threads are green from here on");
@@ -256,7 +259,7 @@ GR_SHIM int pthread_detach(pthread_t t)
 
 /*
  * main() runs on a base of ours: a main thread that calls pthread_exit() ends as a green does,
- * while the others go on, and the process ends with the last of them.
+ * while the others go on, and the process ends with the last of them. Not if we were loaded late.
  */
 static int (*program_main)(int, char **, char **);
 
@@ -266,6 +269,10 @@ GR_SHIM void pthread_exit(void *value)
 {
     struct green *g = gr_on_green();
     if (g) {
+        while (g->is_main && !program_main && g->hub->n_greens > 1) {
+            /* libc's own base ends the process. */
+            (void)gr_sleep_until(gr_deadline_in(POLL_NS), 0);
+        }
         g->retval = value;
         g->exiting = true;
     }

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <gnu/lib-names.h>
 #include <stddef.h>
+#include <string.h>
 
 static int missing(void)
 {
@@ -26,13 +27,19 @@ static bool in_one_object(const void *a, const void *b)
     return dladdr(a, &of_a) && dladdr(b, &of_b) && of_a.dli_fbase == of_b.dli_fbase;
 }
 
-/* The first behind us. If it is libc's, in the version that is meant; a preloaded library's has
- * none. */
+/* The first behind us; the first of all if we are behind libc, by the order in which a program is
+ * linked. If it is libc's, in the version that is meant; a preloaded library's has none. */
 static void *find(const char *name, const char *version)
 {
     int saved = errno;
-    void *fn = dlsym(RTLD_NEXT, name);
-    void *pinned = version ? dlvsym(RTLD_NEXT, name, version) : NULL;
+    void *where = RTLD_NEXT;
+    void *fn = dlsym(where, name);
+    if (!fn) {
+        where = RTLD_DEFAULT;
+        fn = dlsym(where, name);
+        fn = fn && in_one_object(fn, (const void *)missing) ? NULL : fn;
+    }
+    void *pinned = version ? dlvsym(where, name, version) : NULL;
     if (fn && pinned && in_one_object(fn, pinned)) {
         fn = pinned;
     }
@@ -68,6 +75,58 @@ const struct gr_row_info gr_rows[GR_N_ROWS] = {
     {#name, version, gr_own_##name, offsetof(struct gr_real, name), class, GR_REACH_##reach},
 #include "shim/symbols.def"
 };
+
+static const struct {
+    int first; /* row */
+    unsigned parts;
+} sections[] = {
+#define GR_SECTION(parts) {GR_JOIN(GR_SECTION_, __LINE__), parts},
+#define GR_ROW(ret, name, params, args, class, version, reach)
+#include "shim/symbols.def"
+};
+
+static const struct {
+    const char *alias;
+    enum gr_row row;
+} aliases[] = {
+#define GR_ROW(ret, name, params, args, class, version, reach)
+#define GR_ALIAS(target, alias) {#alias, GR_ROW_##target},
+#include "shim/symbols.def"
+};
+
+unsigned gr_row_parts(const struct gr_row_info *row)
+{
+    size_t i = GR_ARRAY_SIZE(sections);
+    while (i && sections[i - 1].first > row - gr_rows) {
+        i--;
+    }
+    return i ? sections[i - 1].parts : GR_BASE;
+}
+
+const struct gr_row_info *gr_row_find(const char *name)
+{
+    for (int i = 0; i < GR_N_ROWS; i++) {
+        if (strcmp(gr_rows[i].name, name) == 0) {
+            return &gr_rows[i];
+        }
+    }
+    for (size_t i = 0; i < GR_ARRAY_SIZE(aliases); i++) {
+        if (strcmp(aliases[i].alias, name) == 0) {
+            return &gr_rows[aliases[i].row];
+        }
+    }
+    return NULL;
+}
+
+void (*gr_real_find(const char *name))(void)
+{
+    void *fn = find(name, NULL);
+    void (*as_function)(void) = NULL;
+    if (fn != (void *)missing) {
+        memcpy(&as_function, &fn, sizeof(fn));
+    }
+    return as_function;
+}
 
 void gr_real_resolve(void)
 {

@@ -35,6 +35,10 @@ static inline struct green *gr_thread_green(pthread_t t)
     return gr_active ? gr_green_of(t) : NULL;
 }
 
+/* Was the library there when the process started? Then its functions are reached by name, if no
+ * other way. */
+extern bool gr_at_start __attribute__((visibility("hidden")));
+
 /*
  * gr_run_as_carrier - call @fn(@a, @b, @c), which must not switch, under the identity of the
  * carrier's own thread: libc's private data of a thread is the carrier's then. errno is set if the

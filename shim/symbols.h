@@ -8,6 +8,8 @@
 #ifndef GR_SHIM_SYMBOLS_H
 #define GR_SHIM_SYMBOLS_H
 
+#include <green/monkey.h>
+
 #include <aio.h>
 #include <fcntl.h>
 #include <mqueue.h>
@@ -54,11 +56,22 @@ struct gr_real {
 
 extern struct gr_real real __attribute__((visibility("hidden")));
 
+#define GR_JOIN_(a, b) a##b
+#define GR_JOIN(a, b)  GR_JOIN_(a, b)
+
+/* The first row of a section has the section's number. */
 enum gr_row {
+#define GR_SECTION(parts)                                                                          \
+    GR_JOIN(GR_SECTION_, __LINE__),                                                                \
+        GR_JOIN(GR_BEFORE_, __LINE__) = GR_JOIN(GR_SECTION_, __LINE__) - 1,
 #define GR_ROW(ret, name, params, args, class, version, reach) GR_ROW_##name,
 #include "shim/symbols.def"
     GR_N_ROWS
 };
+
+/* Part of the rows that go with any part of <green/monkey.h>. */
+#define GR_BASE      (1U << 31)
+#define GR_ALL_PARTS (GR_BASE | ((GREEN_SIGNAL << 1) - 1))
 
 /* gr_real_resolve - fill every slot, once; called by the constructor. */
 void gr_real_resolve(void);
@@ -89,6 +102,15 @@ static inline void **gr_row_slot(const struct gr_row_info *row)
 {
     return (void **)((char *)&real + row->slot);
 }
+
+/* gr_row_parts - the parts that it belongs to. */
+unsigned gr_row_parts(const struct gr_row_info *row);
+
+/* gr_row_find - the row of @name, which may be an alias; NULL: none. */
+const struct gr_row_info *gr_row_find(const char *name);
+
+/* gr_real_find - the function behind us of any name; NULL: none. */
+void (*gr_real_find(const char *name))(void);
 
 /* gr_row_missing - does the libc at hand lack it? After gr_real_resolve(). */
 bool gr_row_missing(const struct gr_row_info *row);

@@ -74,11 +74,14 @@ int main(int argc, char **argv)
         SKIP_UNLESS(PROT_READ | PROT_WRITE | PROT_EXEC, 1), REFUSE, RET(SECCOMP_RET_ALLOW)};
     struct sock_filter memfd[] = {LOAD(nr), SKIP_UNLESS(SYS_memfd_create, 1), REFUSE,
         RET(SECCOMP_RET_ALLOW)};
+    struct sock_filter trace[] = {LOAD(nr), SKIP_UNLESS(SYS_ptrace, 1), REFUSE,
+        RET(SECCOMP_RET_ALLOW)};
     struct { char letter; struct sock_fprog prog; } rules[] = {
-        {'o', {6, open_rw}}, {'p', {6, rwx}}, {'m', {4, memfd}}};
+        {'o', {6, open_rw}}, {'p', {6, rwx}}, {'m', {4, memfd}},
+        {'t', {4, trace}}};
     if (argc < 3 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
         return 99;
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         if (strchr(argv[1], rules[i].letter) &&
             prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &rules[i].prog))
             return 98;

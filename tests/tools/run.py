@@ -14,6 +14,7 @@ import refuse
 import install
 import hooks
 import manual
+import late
 from harness import TESTS, Place, Skip
 
 
