@@ -3,6 +3,7 @@
 #include "shim/body.h"
 #include "shim/io.h"
 #include "shim/kernel_wait.h"
+#include "shim/proc_path.h"
 #include "shim/process.h"
 #include "shim/termios.h"
 #include "shim/thread_id.h"
@@ -253,14 +254,13 @@ static bool open_waits(int dir, const char *path, int flags)
 
 int gr_open_on(int dir, const char *path, int flags, mode_t mode)
 {
-    char other[GR_PROC_PATH_MAX];
-    path = gr_proc_path(path, other);
     struct gr_kernel_wait w = {.call = {SYS_openat, {dir, (long)path, flags, mode}},
                                .restarts = true,
                                .flags = GR_INTR,
                                .deadline = GR_FOREVER};
-    int fd = open_waits(dir, path, flags) ? (int)gr_ret(gr_kernel_wait(&w))
-                                          : real.openat(dir, path, flags, mode);
+    int fd = open_waits(dir, path, flags)
+                 ? (int)gr_ret(gr_kernel_wait(&w))
+                 : GR_WITH_PROC_PATH(path, -1, real.openat(dir, path, flags, mode));
     return opened(fd, GR_KIND_UNKNOWN, flags & O_NONBLOCK);
 }
 
@@ -413,8 +413,7 @@ GR_SHIM int fclose(FILE *stream)
 
 GR_SHIM FILE *fopen(const char *path, const char *mode)
 {
-    char other[GR_PROC_PATH_MAX];
-    return stream_opened(real.fopen(gr_proc_path(path, other), mode));
+    return stream_opened(GR_WITH_PROC_PATH(path, NULL, real.fopen(path, mode)));
 }
 
 GR_SHIM FILE *freopen(const char *path, const char *mode, FILE *stream)

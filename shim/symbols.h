@@ -11,6 +11,7 @@
 #include <green/monkey.h>
 
 #include <aio.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <mqueue.h>
 #include <netdb.h>
@@ -32,6 +33,8 @@
 #include <sys/select.h>
 #include <sys/sem.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <sys/wait.h>

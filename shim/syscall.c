@@ -254,7 +254,7 @@ static bool has_twin(const struct gr_call *s, long *ret)
     }
     return gr_call_io(s, ret) || signal_twin(s, ret) || time_twin(s, ret) || process_twin(s, ret) ||
            ipc_twin(s, ret) || gr_call_thread_id(s, ret) || gr_call_sched(s, ret) ||
-           thread_pointer_twin(s, ret);
+           gr_call_proc_path(s, ret) || thread_pointer_twin(s, ret);
 }
 
 /* syscall() is no cancellation point, though the functions of the same names are. */

@@ -15,6 +15,13 @@
 #define SYS_open       (-106)
 #define SYS_fork       (-107)
 #define SYS_vfork      (-108)
+#define SYS_stat       (-109)
+#define SYS_lstat      (-110)
+#define SYS_access     (-111)
+#define SYS_readlink   (-112)
+#endif
+#ifndef SYS_faccessat2
+#define SYS_faccessat2 439
 #endif
 
 /* Number and arguments. */
@@ -39,6 +46,10 @@ bool gr_call_thread_id(const struct gr_call *s, long *ret);
 
 /* gr_call_sched - the same if it is about the scheduling of a thread. */
 bool gr_call_sched(const struct gr_call *s, long *ret);
+
+/* gr_call_proc_path - the same if it is about a file by its path. */
+bool gr_call_proc_path(const struct gr_call *s, long *ret);
+
 /*
  * gr_call_getevents - io_getevents(2) and io_pgetevents(2) on a green. Returns the number of
  * events, or -errno: -EINTR after any handler, unless there are events. Switches.

@@ -6,8 +6,6 @@
 #include "shim/syscall.h"
 
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/uio.h>
 
@@ -66,27 +64,6 @@ GR_SHIM ssize_t process_vm_writev(pid_t pid, const struct iovec *from, unsigned 
                                   const struct iovec *to, unsigned long n_to, unsigned long flags)
 {
     return real.process_vm_writev(gr_kernel_tid(pid), from, n_from, to, n_to, flags);
-}
-
-/* --- /proc --- */
-
-const char *gr_proc_path_slow(const char *path, char buf[GR_PROC_PATH_MAX])
-{
-    if (strncmp(path, "/proc/", 6) != 0) {
-        return path;
-    }
-    for (const char *at = path + 5; at; at = strchr(at + 1, '/')) {
-        char *end;
-        long id = strtol(at + 1, &end, 10);
-        bool is_id = end > at + 1 && (!*end || *end == '/') && id < GR_TID_LIMIT;
-        if (!is_id || !gr_tid_is_ours((int)id) || strcmp(end, "/comm") == 0) {
-            continue; /* the name is the green's own: not the carrier's */
-        }
-        int n = snprintf(buf, GR_PROC_PATH_MAX, "%.*s%d%s", (int)(at + 1 - path), path,
-                         gr_kernel_tid((int)id), end);
-        return n < GR_PROC_PATH_MAX ? buf : path;
-    }
-    return path;
 }
 
 /* --- by number --- */

@@ -14,20 +14,4 @@ static inline pid_t gr_kernel_tid(pid_t id)
     return GR_UNLIKELY(gr_tid_is_ours(id)) ? gr_carrier_of(id) : id;
 }
 
-#define GR_PROC_PATH_MAX 96
-
-/*
- * gr_proc_path - @path, or if it is below /proc and names a green by its id, the same path of the
- * green's carrier, in @buf.
- */
-const char *gr_proc_path_slow(const char *path, char buf[GR_PROC_PATH_MAX]);
-
-static inline const char *gr_proc_path(const char *path, char buf[GR_PROC_PATH_MAX])
-{
-    if (GR_LIKELY(!path || path[0] != '/' || path[1] != 'p' || path[2] != 'r')) {
-        return path;
-    }
-    return gr_proc_path_slow(path, buf);
-}
-
 #endif
