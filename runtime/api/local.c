@@ -36,7 +36,7 @@ static size_t n_locals;
 /* That of a green that is not the caller. */
 static struct table **table_of(const struct green *g)
 {
-    ptrdiff_t offset = (char *)&mine - (char *)gr_arch_tp();
+    ptrdiff_t offset = (char *)&mine - (char *)gr_tp_get();
     return (struct table **)((char *)g->ctx.tp + offset);
 }
 
