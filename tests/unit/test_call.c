@@ -114,6 +114,7 @@ Test(call, misuse_is_an_error)
     int i;
     cr_assert_eq(green_spawn(plain, NULL, &g), 0);
     cr_assert_eq(green_call_get(g, &i, sizeof(i), GREEN_FOREVER), -EINVAL, "no such greenlet");
+    cr_assert_eq(green_join(g, GREEN_FOREVER), 0);
     green_unref(g);
 }
 
