@@ -82,10 +82,9 @@ static void report(struct greenlet *gl)
            strerrorname_np(-e->code) ? strerrorname_np(-e->code) : "?");
 }
 
-/* It has ended: from here on @gl stands for itself. */
-static void ended(struct greenlet *gl, void *value)
+/* It has ended: from here on @gl stands for itself. Unlocks @b, its object's bucket. */
+static void ended(struct gr_bucket *b, struct greenlet *gl, void *value)
 {
-    struct gr_bucket *b = gr_lot_lock(&gl->object);
     gl->state = GREENLET_ENDED;
     gl->value = gl->error ? NULL : value;
     gl->green = NULL;
@@ -102,7 +101,7 @@ static void on_task_end(struct green *g, void *value)
     if (gl->error) {
         report(gl);
     }
-    ended(gl, value);
+    ended(gr_lot_lock(&gl->object), gl, value);
 }
 
 static void *run(void *arg)
@@ -120,19 +119,17 @@ static void attach(struct greenlet *gl, struct green *g)
     g->task = gl;
 }
 
+static const struct gr_green_attr attr = {.guard_size = 4096, .detached = true};
+
+/* On a carrier. */
 static int spawn(void *(*fn)(void *), void *arg, struct greenlet **out)
 {
-    static const struct gr_green_attr attr = {.guard_size = 4096, .detached = true};
-    int rc = gr_api_start();
-    if (rc || !gr_hub_here()) {
-        return -ENOTSUP;
-    }
     struct greenlet *gl = new_greenlet();
     if (!gl) {
         return -EAGAIN;
     }
     struct green *g;
-    rc = gr_green_new(&attr, run, gl, &g);
+    int rc = gr_green_new(&attr, run, gl, &g);
     if (rc) {
         green_unref(gl);
         return rc;
@@ -153,18 +150,6 @@ static void hand_out(struct greenlet *gl, struct greenlet **out)
     }
 }
 
-int green_spawn(void *(*fn)(void *), void *arg, struct greenlet **out)
-{
-    struct greenlet *gl;
-    int rc = spawn(fn, arg, &gl);
-    if (rc == 0) {
-        hand_out(gl, out);
-        gl->state = GREENLET_SCHEDULED;
-        gr_green_start(gl->green);
-    }
-    return rc;
-}
-
 static void start_now(struct gr_alarm *a)
 {
     struct greenlet *gl = GR_CONTAINER_OF(a, struct greenlet, start);
@@ -172,19 +157,77 @@ static void start_now(struct gr_alarm *a)
     gr_green_start(gl->green);
 }
 
+/* Starts @gl at @deadline, 0: at once. Returns 0 or -ENOMEM. */
+static int start_at(struct greenlet *gl, int64_t deadline)
+{
+    gl->start.fire = start_now;
+    if (deadline == 0) {
+        start_now(&gl->start);
+        return 0;
+    }
+    gl->state = GREENLET_DELAYED;
+    return gr_alarm_set(&gl->start, deadline);
+}
+
+/* On the hub: one that a kernel thread has asked for. It may have been killed meanwhile. */
+static bool arrive(struct gr_request *r)
+{
+    struct greenlet *gl = GR_CONTAINER_OF(r, struct greenlet, request);
+    struct green *g = NULL;
+    struct gr_hub *h = gr_hub_here();
+    if (gr_heap_reserve(&h->alarms, h->alarms.n + 1) || gr_green_new(&attr, run, gl, &g)) {
+        return false;
+    }
+    struct gr_bucket *b = gr_lot_lock(&gl->object);
+    bool wanted = gl->state == GREENLET_COMING;
+    if (wanted) {
+        attach(gl, g);
+        gl->state = GREENLET_DELAYED;
+    }
+    gr_lot_unlock(b);
+    if (wanted) {
+        (void)start_at(gl, gl->due); /* there is memory for it */
+    } else {
+        gr_green_abandon(g);
+    }
+    gr_watchdog_start();
+    green_unref(gl);
+    return true;
+}
+
+static int spawn_from_outside(void *(*fn)(void *), void *arg, int64_t deadline,
+                              struct greenlet **out)
+{
+    struct greenlet *gl = new_greenlet();
+    if (!gl) {
+        return -EAGAIN;
+    }
+    gl->fn = fn;
+    gl->arg = arg;
+    gl->state = GREENLET_COMING;
+    gl->due = deadline;
+    gl->request.fn = arrive;
+    (void)green_ref(gl); /* the request's, besides that of the green to be */
+    hand_out(gl, out);
+    gr_request(gr_hub_first(), &gl->request);
+    return 0;
+}
+
 int green_spawn_later(int64_t delay, void *(*fn)(void *), void *arg, struct greenlet **out)
 {
     struct greenlet *gl;
-    if (delay <= 0) {
-        return green_spawn(fn, arg, out);
+    int64_t deadline = gr_api_deadline_or_now(delay);
+    if (gr_api_start()) {
+        return -ENOTSUP;
+    }
+    if (!gr_hub_here()) {
+        return spawn_from_outside(fn, arg, deadline, out);
     }
     int rc = spawn(fn, arg, &gl);
     if (rc) {
         return rc;
     }
-    gl->state = GREENLET_DELAYED;
-    gl->start.fire = start_now;
-    if (gr_alarm_set(&gl->start, gr_api_deadline(delay))) {
+    if (start_at(gl, deadline)) {
         gl->green->task = NULL;
         gr_green_abandon(gl->green);
         green_unref(gl);
@@ -192,6 +235,11 @@ int green_spawn_later(int64_t delay, void *(*fn)(void *), void *arg, struct gree
     }
     hand_out(gl, out);
     return 0;
+}
+
+int green_spawn(void *(*fn)(void *), void *arg, struct greenlet **out)
+{
+    return green_spawn_later(0, fn, arg, out);
 }
 
 struct greenlet *green_current(void)
@@ -329,26 +377,46 @@ int green_joinall(struct greenlet *const gl[], size_t n, struct greenlet *done[]
 
 /* --- kill --- */
 
+static bool strike_here(struct gr_request *r);
+
 /* Throws @code into whatever has run; what has not never will. */
 static void strike(struct greenlet *gl, int code)
 {
     struct gr_bucket *b = gr_lot_lock(&gl->object);
     struct green *g = gl->green;
-    bool unborn = g && gl->state < GREENLET_RUNNING && gr_hub_here() == g->hub;
-    if (unborn) {
+    if (gl->state == GREENLET_COMING) {
+        ended(b, gl, NULL);
+        return;
+    }
+    if (g && gl->state < GREENLET_RUNNING && gr_hub_here() == g->hub) {
         gr_alarm_clear(&gl->start);
         gr_green_call_off(g); /* before it could begin, or be killed again */
         gl->green = NULL;
+        gr_lot_unlock(b);
+        g->task = NULL;
+        gr_green_abandon(g);
+        ended(gr_lot_lock(&gl->object), gl, NULL);
+        return;
+    }
+    gl->kill.code = code;
+    if (g && gl->state < GREENLET_RUNNING) {
+        if (!gl->kill_requested) {
+            gl->kill_requested = true;
+            gl->request.fn = strike_here;
+            gr_request(g->hub, &green_ref(gl)->request);
+        }
     } else if (g) {
-        gl->kill.code = code;
         gr_interrupt_throw(g, &gl->kill);
     }
     gr_lot_unlock(b);
-    if (unborn) {
-        g->task = NULL;
-        gr_green_abandon(g);
-        ended(gl, NULL);
-    }
+}
+
+static bool strike_here(struct gr_request *r)
+{
+    struct greenlet *gl = GR_CONTAINER_OF(r, struct greenlet, request);
+    strike(gl, gl->kill.code);
+    green_unref(gl);
+    return true;
 }
 
 int green_killall(struct greenlet *const gl[], size_t n, int code, int64_t timeout)

@@ -2,6 +2,7 @@
 #include "runtime/api/object.h"
 
 #include "runtime/api/api.h"
+#include "runtime/core/request.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -92,7 +93,8 @@ struct callback {
     struct green_object *object;
     green_link_fn *fn;
     void *arg;
-    struct gr_waiter turn; /* of the green that will make the call */
+    struct gr_waiter turn;     /* of the green that will make the call */
+    struct gr_request request; /* for one, if a kernel thread made the link */
 };
 
 static void call(struct callback *c)
@@ -124,13 +126,37 @@ static void *wait_and_call(void *arg)
     return NULL;
 }
 
+static void *call_now(void *arg)
+{
+    call(arg);
+    return NULL;
+}
+
+static const struct gr_green_attr attr = {.guard_size = 4096, .detached = true};
+
+static bool make_caller(struct gr_request *r)
+{
+    struct green *g;
+    if (gr_green_new(&attr, call_now, GR_CONTAINER_OF(r, struct callback, request), &g)) {
+        return false;
+    }
+    gr_green_start(g);
+    return true;
+}
+
+static void call_by_hub(struct gr_link *l)
+{
+    struct callback *c = GR_CONTAINER_OF(l, struct callback, link);
+    c->request.fn = make_caller;
+    gr_request(gr_hub_first(), &c->request);
+}
+
 /* A green that will make the call, made now: whoever makes the object ready may be a kernel thread,
  * or short of memory. */
 static struct green *caller_for(struct callback *c)
 {
-    struct gr_green_attr attr = {.guard_size = 4096, .detached = true};
     struct green *g;
-    if (gr_api_start() || !gr_hub_here() || gr_green_new(&attr, wait_and_call, c, &g)) {
+    if (gr_green_new(&attr, wait_and_call, c, &g)) {
         return NULL;
     }
     gr_waiter_init(&c->turn, NULL);
@@ -153,19 +179,27 @@ static int link_to(struct green_object *o, green_link_fn *fn, void *arg, bool ra
         return 0;
     }
     gr_lot_unlock(b);
-    if (!(g = caller_for(c))) {
+    if (gr_api_start()) {
         free(c);
-        return gr_active ? -ENOMEM : -ENOTSUP;
+        return -ENOTSUP;
+    }
+    bool outside = !gr_hub_here();
+    if (!outside && !(g = caller_for(c))) {
+        free(c);
+        return -ENOMEM;
     }
     b = gr_lot_lock(o);
-    if (o->ready(o)) {
-        gr_wake(&c->turn);
-        gr_lot_unlock(b);
+    if (!o->ready(o)) {
+        add(o, &c->link, !outside ? call_there : raw ? call_here : call_by_hub, false);
+    } else if (outside) {
+        call_by_hub(&c->link);
     } else {
-        add(o, &c->link, raw ? call_here : call_there, false);
-        gr_lot_unlock(b);
+        gr_wake(&c->turn);
     }
-    gr_green_start(g);
+    gr_lot_unlock(b);
+    if (g) {
+        gr_green_start(g);
+    }
     return 0;
 }
 
@@ -181,7 +215,7 @@ int green_rawlink(struct green_object *o, green_link_fn *fn, void *arg)
 
 static struct callback *callback_of(struct gr_link *l)
 {
-    return l->notify == call_here || l->notify == call_there
+    return l->notify == call_here || l->notify == call_there || l->notify == call_by_hub
                ? GR_CONTAINER_OF(l, struct callback, link)
                : NULL;
 }

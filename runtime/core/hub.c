@@ -5,6 +5,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/rawsys.h"
 #include "runtime/core/lot.h"
+#include "runtime/core/request.h"
 #include "runtime/core/rest.h"
 #include "runtime/core/signal.h"
 #include "runtime/core/standin.h"
@@ -21,7 +22,7 @@
 #define HUB_STACK   (128UL << 10)
 #define POLL_EVERY  61 /* switches after which the loop is turned even though greens are ready */
 #define FETCH_LINES 10 /* of a parked stack: the frames of a libc call down to the switch */
-#define RETRY_NS    (10 * 1000 * 1000LL) /* pause after the kernel refused a thread */
+#define RETRY_NS    (10 * 1000 * 1000LL) /* pause after a thread or memory was refused */
 #define BUDGET      16 /* non-blocking successes in a row before a green lets others run */
 
 GR_TLS struct green *gr_self;
@@ -224,9 +225,18 @@ void gr_hub_poke(struct gr_hub *h)
     }
 }
 
-/* Greens that were woken from elsewhere, in the order they were. */
+/* Has another kernel thread left something to do? */
+static bool asked(const struct gr_hub *h)
+{
+    return atomic_load(&h->remote) || atomic_load(&h->requests);
+}
+
+/* Requests, and greens that were woken from elsewhere, in the order they were. */
 static void drain_remote(struct gr_hub *h)
 {
+    if (GR_UNLIKELY(h->lacking || atomic_load_explicit(&h->requests, memory_order_relaxed))) {
+        gr_request_serve(h);
+    }
     struct green *g = atomic_exchange(&h->remote, NULL);
     struct green *in_order = NULL;
     while (g) {
@@ -405,11 +415,11 @@ static void turn(struct gr_hub *h)
     int64_t deadline = 0;
     if (!gr_hub_any_ready(h) && !gr_rest_is_idle(h)) {
         deadline = next_deadline(h);
-        if (h->errands && deadline > gr_deadline_in(RETRY_NS)) {
+        if ((h->errands || h->lacking) && deadline > gr_deadline_in(RETRY_NS)) {
             deadline = gr_deadline_in(RETRY_NS);
         }
         (void)atomic_exchange(&h->sleeping, true); /* before the look at what else wakes us */
-        if (atomic_load(&h->remote) || gr_sig_unrouted(h)) {
+        if (asked(h) || gr_sig_unrouted(h)) {
             deadline = 0;
         }
     }
@@ -436,6 +446,15 @@ static const struct gr_ctx *hub_main(void *arg)
     } while (!g);
     carry_malloc_words(h, NULL, g);
     return &g->ctx;
+}
+
+struct gr_hub *gr_hub_first(void)
+{
+    struct gr_hub *h = hubs;
+    while (h && h->next) {
+        h = h->next;
+    }
+    return h;
 }
 
 void gr_hub_foreign(void)
@@ -568,9 +587,11 @@ void gr_yield(void)
         return;
     }
     struct gr_hub *h = g->hub;
-    if (!gr_hub_any_ready(h) &&
-        (gr_hub_quiet() || (++h->since_poll < POLL_EVERY && !atomic_load(&h->remote)))) {
-        return;
+    if (!gr_hub_any_ready(h)) {
+        if (gr_hub_quiet() || (++h->since_poll < POLL_EVERY && !asked(h))) {
+            return;
+        }
+        h->since_poll = POLL_EVERY; /* or the caller would go on without the hub */
     }
     requeue(g);
 }

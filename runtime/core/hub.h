@@ -37,6 +37,8 @@ struct gr_hub {
     struct gr_standin *idle_standins;
     unsigned n_standins;
     unsigned n_standins_peak;
+    _Atomic(struct gr_request *) requests; /* of kernel threads, the latest first */
+    struct gr_request *lacking;            /* taken, and to be tried again */
     _Atomic(struct green *) remote; /* wakes from other kernel threads and from signal handlers */
     _Atomic bool sleeping;          /* the loop may block: a remote wake must write to it */
     unsigned n_fd_waits;            /* greens and poll links waiting on descriptors */
@@ -87,6 +89,9 @@ static inline bool gr_hub_any_ready(const struct gr_hub *h)
 {
     return !gr_list_empty(&h->run) || !gr_list_empty(&h->ready);
 }
+
+/* gr_hub_first - the hub that serves foreign threads; NULL before the start. */
+struct gr_hub *gr_hub_first(void);
 
 /* gr_hub_quiet - nothing but the caller can become runnable: a blocking system call stops nobody.
  * On a green. */

@@ -290,6 +290,8 @@ void gr_runtime_fork_child(void)
     gr_standin_fork_child(h);
     h->zombie = NULL;
     atomic_store(&h->remote, NULL);
+    atomic_store(&h->requests, NULL);
+    h->lacking = NULL;
     atomic_store(&h->sleeping, false);
     h->n_fd_waits = 0;
     h->n_jobs = 0;
