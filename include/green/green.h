@@ -154,6 +154,14 @@ GREEN_API uint64_t green_id(const struct greenlet *g);
 GREEN_API void green_set_name(struct greenlet *g, const char *name);
 GREEN_API const char *green_name(const struct greenlet *g);
 
+/*
+ * green_ident - a small number of @g, for tables and prefixes of lines: the smallest from 1 on that
+ * no other handle has. It is given at the first call, and free again with the last handle of @g.
+ *
+ * Returns it; 0 when out of memory. Does not switch. Like: Greenlet.minimal_ident
+ */
+GREEN_API unsigned green_ident(struct greenlet *g);
+
 /* --- time --- */
 
 /*

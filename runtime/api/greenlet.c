@@ -3,6 +3,7 @@
 
 #include "runtime/api/api.h"
 #include "runtime/api/error.h"
+#include "runtime/api/ident.h"
 #include "runtime/api/signature.h"
 #include "runtime/base/log.h"
 #include "runtime/core/rest.h"
@@ -47,6 +48,7 @@ void green_unref(struct greenlet *gl)
     if (gl && atomic_fetch_sub_explicit(&gl->refs, 1, memory_order_acq_rel) == 1) {
         gr_error_free(gl->error);
         gr_call_free(gl->call);
+        gr_ident_free(gl->ident);
         free(gl);
     }
 }
@@ -286,6 +288,11 @@ const struct green_error *green_error(const struct greenlet *gl)
 uint64_t green_id(const struct greenlet *gl)
 {
     return gl->id;
+}
+
+unsigned green_ident(struct greenlet *gl)
+{
+    return gr_ident_of(&gl->ident);
 }
 
 void green_set_name(struct greenlet *gl, const char *name)

@@ -32,6 +32,7 @@ struct greenlet {
     int64_t due;               /* of one that is coming; 0: at once */
     struct gr_request request; /* of a kernel thread: to be made, or killed before it has run */
     bool kill_requested;
+    unsigned ident; /* 0: nobody has asked for it */
     struct gr_interrupt kill;
     char name[16];
 };

@@ -18,6 +18,13 @@ static void *note(void *arg)
     return arg;
 }
 
+static void *note_nothing(void *arg)
+{
+    return arg;
+}
+
+static atomic_int in_use[20000];
+
 static void *nap(void *arg)
 {
     int rc = green_sleep(MS((intptr_t)arg));
@@ -361,6 +368,66 @@ Test(greenlet, killall_deals_first_with_those_that_never_ran)
     for (int i = 0; i < 4; i++) {
         cr_assert(green_ended(g[i]));
         green_unref(g[i]);
+    }
+}
+
+/* --- small numbers --- */
+
+Test(greenlet, ident_is_the_smallest_that_is_free)
+{
+    enum { N = 2000 };
+    static struct greenlet *g[N];
+    for (int i = 0; i < N; i++) {
+        g[i] = go(note_nothing, i);
+        cr_assert_eq(green_ident(g[i]), (unsigned)i + 1);
+        cr_assert_eq(green_ident(g[i]), (unsigned)i + 1, "it stays");
+    }
+    cr_assert_eq(green_joinall(g, N, NULL, 0, 0, GREEN_FOREVER), N);
+    cr_assert_eq(green_ident(g[4]), 5, "as long as there is a handle");
+    green_unref(g[1500]);
+    green_unref(g[4]);
+    green_unref(g[70]);
+    g[4] = go(note_nothing, 0);
+    g[70] = go(note_nothing, 0);
+    g[1500] = go(note_nothing, 0);
+    cr_assert_eq(green_ident(g[4]), 5);
+    cr_assert_eq(green_ident(g[70]), 71);
+    cr_assert_eq(green_ident(g[1500]), 1501);
+    cr_assert_eq(green_ident(green_current()), N + 1);
+    cr_assert_eq(green_joinall(g, N, NULL, 0, 0, GREEN_FOREVER), N);
+    for (int i = 0; i < N; i++) {
+        green_unref(g[i]);
+    }
+}
+
+static void *number_them(void *arg)
+{
+    for (int i = 0; i < 2000; i++) {
+        struct greenlet *g[3];
+        for (int k = 0; k < 3; k++) {
+            cr_assert_eq(green_spawn(note_nothing, NULL, &g[k]), 0);
+            unsigned n = green_ident(g[k]);
+            cr_assert(n >= 1 && n < 20000, "%u", n);
+            atomic_fetch_add(&in_use[n], 1);
+            cr_assert_eq(in_use[n], 1);
+        }
+        for (int k = 0; k < 3; k++) {
+            atomic_fetch_sub(&in_use[green_ident(g[k])], 1);
+            green_kill(g[k], 0, GREEN_FOREVER);
+            green_unref(g[k]);
+        }
+    }
+    return arg;
+}
+
+Test(greenlet, idents_are_given_on_kernel_threads_too)
+{
+    pthread_t t[3];
+    for (int i = 0; i < 3; i++) {
+        t[i] = foreign(number_them, NULL);
+    }
+    for (int i = 0; i < 3; i++) {
+        join_foreign(t[i]);
     }
 }
 
