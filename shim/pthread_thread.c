@@ -38,6 +38,9 @@ static const char *prepare(void)
     gr_real_clocks();
     gr_resolver_start();
     gr_natives = !gr_at_start && gr_has_other_threads();
+    if (!gr_at_start && !gr_body_hooked(GREEN_THREAD | GREEN_SIGNAL | GREEN_SUBPROCESS)) {
+        gr_config.tp_trap = 0; /* libc may block SIGSEGV, or the program take it */
+    }
     return gr_sync_check();
 }
 

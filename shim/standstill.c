@@ -5,6 +5,7 @@
  */
 #include "shim/standstill.h"
 
+#include "runtime/arch/tp.h"
 #include "runtime/base/compiler.h"
 #include "runtime/base/rawsys.h"
 #include "runtime/core/hub.h"
@@ -239,6 +240,7 @@ const char *gr_standstill(bool (*may_stop)(uintptr_t pc, void *arg), void (*fn)(
         j->fn = fn;
         j->arg = arg;
     }
+    gr_tp_pin();
     (void)GR_SYS(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof(before));
     if (others) {
         why = run(j);
@@ -246,6 +248,7 @@ const char *gr_standstill(bool (*may_stop)(uintptr_t pc, void *arg), void (*fn)(
         fn(arg);
     }
     (void)GR_SYS(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof(before));
+    gr_tp_unpin();
     if (others) {
         (void)munmap(j, sizeof(*j));
     }
