@@ -8,9 +8,9 @@ A comment above declarations describes them all. It begins with "NAME - what it 
 them, or with plain text. "@parameter: text" has a line of its own; "Returns", "Switches" or "Does
 not switch", and "Like:" at the beginning of a sentence start the parts of a page. Plural verbs
 speak of all the declarations. Without a "Returns", what a function is said to be is what it
-returns; a question is answered by 1 or 0. "as NAME()" and "the same", which is as the function
-before, stand for the parts that are not given. Indented lines are code. A comment "--- Title ---"
-begins a group; one behind a member describes the member.
+returns; a question is answered by 1 or 0. "as NAME()", "Otherwise as NAME()" and "the same", which
+is as the function before, stand for the parts that are not given. Indented lines are code. A
+comment "--- Title ---" begins a group; one behind a member describes the member.
 """
 
 import os
@@ -54,10 +54,10 @@ PREDEFINED             = GREEN_API= __attribute__(x)= __cplusplus=
 # ---------------------------------------------------------------- the filter
 
 PART = re.compile(r"(?:(?<=[.:;?)]\s)|^)"
-                  r"(?=(?:Returns?|Switch(?:es)?)\b|Do(?:es)? not switch\b|Like: )")
+                  r"(?=(?:Returns?|Switch(?:es)?|May switch|Do(?:es)? not switch)\b|Like: )")
 NAME = r"(?:green|GREEN)_\w+(?:\([\w, ]*\))?"
 NAMED = re.compile(rf"\b({NAME}(?:, {NAME})*)\s+- ")
-AS = re.compile(r"As (green_\w+\(\))|The same")
+AS = re.compile(r"^As (green_\w+\(\))|^The same|\bOtherwise as (green_\w+\(\))")
 HEADINGS = {"Returns": "\\return ", "Switches": "\\par Switches\n", "Like": "\\par Like\n"}
 
 
@@ -73,8 +73,10 @@ def part_of(sentences):
     if word in ("Return", "Returns"):
         return "Returns", word == "Return", rest
     if word.startswith("Switch"):
-        yes = "Yes. " if word.endswith(".") else "Yes, "
+        yes = "Yes" + (word[-1] if word[-1] in ".;" else ",") + " "
         return "Switches", not word.startswith("Switches"), yes + rest
+    if word == "May":
+        return "Switches", False, "Maybe" + sentences.split("switch", 1)[1]
     if word in ("Do", "Does"):
         return "Switches", word == "Do", "No" + sentences.split("switch", 1)[1]
     return "Like", False, rest
@@ -131,9 +133,9 @@ class Comment:
         parts = {key: own.get(key, []) + shared.get(key, []) for key in ("", *HEADINGS)}
         about = parts.pop("")
         if re.search(rf"\b{name}\(", declaration) and not declaration.startswith(("#", "typedef")):
-            like = AS.match(about[0]) if about else None
+            like = AS.search(" ".join(about))
             if like:
-                other = like[1] or f"{self.before}()"
+                other = like[1] or like[2] or f"{self.before}()"
                 parts = {key: text or [f"As {other}."] * (key != "Like")
                          for key, text in parts.items()}
             elif about and not parts["Returns"] and not re.match(r"GREEN_API void \w", declaration):

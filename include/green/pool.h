@@ -26,11 +26,13 @@ struct green_pool;
  * green_pool_new - a pool of at most @size greenlets.
  * @size: GREEN_UNLIMITED: any number; 0: there is never room
  *
- * Returns NULL with errno ENOMEM, or EINVAL for a negative @size. Does not switch. Like: Pool
+ * Returns it, or NULL with errno ENOMEM, or EINVAL for a negative @size. Does not switch. Like:
+ * Pool
  */
 GREEN_API struct green_pool *green_pool_new(int size);
 
-/* green_group_new - a pool without a limit: nothing ever waits for room. Like: Group */
+/* green_group_new - a pool without a limit: nothing ever waits for room; NULL when out of memory.
+ * Does not switch. Like: Group */
 GREEN_API struct green_pool *green_group_new(void);
 
 /* green_pool_free - its members go on, and are nobody's. Nobody may wait at it any more. NULL is
@@ -115,12 +117,14 @@ GREEN_API int green_pool_kill(struct green_pool *p, int code, int64_t timeout);
  * green_pool_killone - green_kill(@g), if it is a member and has not been killed by its pool
  * before; then wait for its end, if it was a member.
  *
- * Returns 0 also for those who are no members; else as green_kill(). Like: Group.killone
+ * Returns 0 also for those who are no members; else as green_kill(). Switches unless @timeout is 0.
+ * Like: Group.killone
  */
 GREEN_API int green_pool_killone(struct green_pool *p, struct greenlet *g, int code,
                                  int64_t timeout);
 
-/* green_pool_object - for green_wait() and links: ready when there is no member. */
+/* green_pool_object - the pool, for green_wait() and links: ready when there is no member. Does not
+ * switch. */
 GREEN_API struct green_object *green_pool_object(struct green_pool *p);
 
 /* --- calls by members --- */

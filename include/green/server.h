@@ -73,7 +73,8 @@ GREEN_API int green_server_listen(struct green_server *s);
  * green_server_start - green_server_listen(), and serve from now on. Nothing if it does already. A
  * server that was stopped may be started again.
  *
- * Returns 0, as green_server_listen(), -EAGAIN, -ENOTSUP (no green threads here). Like: start
+ * Returns 0, as green_server_listen(), -EAGAIN, -ENOTSUP (no green threads here). May
+ * switch for a name. Like: start
  */
 GREEN_API int green_server_start(struct green_server *s);
 
@@ -94,8 +95,14 @@ GREEN_API int green_server_stop(struct green_server *s, int64_t timeout);
  */
 GREEN_API int green_server_serve_forever(struct green_server *s, int64_t stop_timeout);
 
-/* green_server_pause, green_server_resume - accept no more connections for now, which wait in the
- * kernel; accept again. 0 or -EAGAIN. pause switches. Like: stop_accepting, start_accepting */
+/*
+ * green_server_pause  - accept no more connections for now; they wait in the kernel. Switches.
+ *                       Like: stop_accepting
+ * green_server_resume - accept again. Does not switch. Like: start_accepting
+ *
+ * Return 0; pause also what interrupted it, when it has paused all the same; resume -EAGAIN (@max
+ * connections are open, or as green_spawn()) or -ENOTSUP.
+ */
 GREEN_API int green_server_pause(struct green_server *s);
 GREEN_API int green_server_resume(struct green_server *s);
 

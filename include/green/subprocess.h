@@ -74,7 +74,7 @@ GREEN_API int green_popen(const struct green_command *c, struct green_popen **ou
  */
 GREEN_API void green_popen_free(struct green_popen *p);
 
-/* green_popen_pid - its process id, also after its end. Like: Popen.pid */
+/* green_popen_pid - its process id, also after its end. Does not switch. Like: Popen.pid */
 GREEN_API pid_t green_popen_pid(const struct green_popen *p);
 
 /*
@@ -97,7 +97,7 @@ GREEN_API int32_t green_popen_returncode(const struct green_popen *p);
 
 /*
  * green_popen_poll - has it ended? 1 or 0. If not, others may run before this returns, so that a
- * loop over it holds nobody up. Like: Popen.poll
+ * loop over it holds nobody up. Switches if it has not ended. Like: Popen.poll
  */
 GREEN_API int green_popen_poll(struct green_popen *p);
 
@@ -144,7 +144,8 @@ GREEN_API int green_popen_send_signal(struct green_popen *p, int signal);
 GREEN_API int green_popen_terminate(struct green_popen *p);
 GREEN_API int green_popen_kill(struct green_popen *p);
 
-/* green_popen_object - for green_wait() and links; ready when the child has ended. */
+/* green_popen_object - the child, for green_wait() and links; ready when it has ended. Does not
+ * switch. */
 GREEN_API struct green_object *green_popen_object(struct green_popen *p);
 
 /* --- in one call. When the time is over or the wait is interrupted the child is killed and reaped
