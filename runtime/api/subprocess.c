@@ -273,7 +273,7 @@ int green_getoutput(const char *command, char **output_out, int32_t *returncode_
         rc = 0;
     }
     if (rc == 0) {
-        if (n > 0 && (*output_out)[n - 1] == '\n') {
+        if (*output_out && n > 0 && (*output_out)[n - 1] == '\n') {
             (*output_out)[n - 1] = '\0';
         }
         if (returncode_out) {
