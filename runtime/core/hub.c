@@ -284,16 +284,40 @@ static void expire_timers(struct gr_hub *h)
     }
 }
 
+/* Room for @n more alarms and for the one that a handler may raise at any time. */
+static int reserve_alarms(struct gr_hub *h, size_t n)
+{
+    return gr_heap_reserve(&h->alarms, h->alarms.n + n + 1);
+}
+
+int gr_alarm_reserve(void)
+{
+    gr_enter(gr_self);
+    int rc = reserve_alarms(gr_hub_here(), 0);
+    gr_leave(gr_self);
+    return rc;
+}
+
 int gr_alarm_set(struct gr_alarm *a, int64_t deadline)
 {
     struct gr_hub *h = gr_hub_here();
-    if (gr_heap_reserve(&h->alarms, h->alarms.n + 1)) {
-        return -ENOMEM;
-    }
     gr_enter(gr_self);
-    gr_heap_add(&h->alarms, deadline, &a->heap_index, a);
+    int rc = reserve_alarms(h, 1);
+    if (rc == 0) {
+        gr_heap_add(&h->alarms, deadline, &a->heap_index, a);
+    }
     gr_leave(gr_self);
-    return 0;
+    return rc;
+}
+
+void gr_alarm_raise(struct gr_alarm *a)
+{
+    gr_enter(gr_self);
+    if (a->heap_index >= 0) {
+        gr_heap_remove(&gr_hub_here()->alarms, a->heap_index);
+    }
+    gr_heap_add(&gr_hub_here()->alarms, 0, &a->heap_index, a);
+    gr_leave(gr_self);
 }
 
 void gr_alarm_clear(struct gr_alarm *a)

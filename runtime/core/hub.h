@@ -146,6 +146,11 @@ struct gr_alarm {
     void (*fire)(struct gr_alarm *a);
 };
 int gr_alarm_set(struct gr_alarm *a, int64_t deadline);
+
+/* gr_alarm_raise - the same with no delay, for handlers of signals: needs no memory. One alarm of
+ * the process alone, after gr_alarm_reserve(). */
+int gr_alarm_reserve(void);
+void gr_alarm_raise(struct gr_alarm *a);
 void gr_alarm_clear(struct gr_alarm *a);
 void gr_alarm_fork_child(struct gr_hub *h, const struct green *survivor);
 
