@@ -3,7 +3,8 @@
 example_progs := $(patsubst %.c,$(B)/%,$(wildcard tests/examples/*.c)) \
                  $(patsubst %.cc,$(B)/%,$(wildcard tests/examples/*.cc))
 example_flags = -O2 -g -Wall -Wextra -Werror -Iinclude -o $@ $< \
-                -L$(B) -lgreenshim -Wl,-rpath,'$$ORIGIN/../..'
+                -L$(B) -lgreenshim $(EXAMPLE_LIBS) -Wl,-rpath,'$$ORIGIN/../..'
+$(B)/tests/examples/crawler: EXAMPLE_LIBS := -lcurl
 
 .PHONY: examples-programs
 examples-programs: $(example_progs)
