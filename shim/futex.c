@@ -7,7 +7,9 @@
 
 #include "runtime/base/clock.h"
 #include "runtime/core/lot.h"
+#include "shim/kernel_wait.h"
 #include "shim/shim.h"
+#include "shim/syscall.h"
 
 #include <linux/futex.h>
 
@@ -217,4 +219,25 @@ long gr_futex(uint32_t *addr, int op, uint32_t val, uintptr_t arg, uint32_t *add
     default:
         return pass(&c); /* priority inheritance: between kernel threads */
     }
+}
+
+long gr_futex_waitv(const void *waiters, unsigned n, unsigned flags, const struct timespec *abs,
+                    clockid_t clock)
+{
+    static const struct timespec past = {0, 0};
+    struct gr_kernel_wait w = {
+        .call = {SYS_futex_waitv, {(long)waiters, n, flags, (long)abs, clock}},
+        .attempt = {SYS_futex_waitv, {(long)waiters, n, flags, (long)&past, CLOCK_MONOTONIC}},
+        .would_block = ETIMEDOUT,
+        .restarts = true,
+        .flags = GR_SIGNAL,
+        .deadline = GR_FOREVER};
+    if (abs) {
+        bool clock_ok = clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC;
+        if (!clock_ok || abs->tv_sec < 0 || !gr_timespec_ok(abs)) {
+            return gr_syscall_make(&w.call);
+        }
+        w.deadline = gr_deadline_at(clock, abs);
+    }
+    return gr_kernel_wait(&w);
 }

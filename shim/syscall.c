@@ -21,9 +21,6 @@
 #include <sched.h>
 #include <string.h>
 
-#ifndef SYS_futex_waitv
-#define SYS_futex_waitv 449
-#endif
 #define FUTEX2_FIRST 454 /* futex_wake, futex_wait, futex_requeue */
 #define FUTEX2_LAST  456
 
@@ -248,7 +245,12 @@ static bool has_twin(const struct gr_call *s, long *ret)
         *ret = call_futex(s);
         return true;
     }
-    if (s->nr == SYS_futex_waitv || (s->nr >= FUTEX2_FIRST && s->nr <= FUTEX2_LAST)) {
+    if (s->nr == SYS_futex_waitv) {
+        *ret = gr_ret(gr_futex_waitv((const void *)s->a, (unsigned)s->b, (unsigned)s->c,
+                                     (const struct timespec *)s->d, (clockid_t)s->e));
+        return true;
+    }
+    if (s->nr >= FUTEX2_FIRST && s->nr <= FUTEX2_LAST) {
         *ret = gr_ret(-ENOSYS); /* as on an older kernel: callers fall back to futex() */
         return true;
     }
@@ -271,8 +273,7 @@ static bool without_cancel(const struct gr_call *s, long *ret)
 /*
  * syscall - <unistd.h>; syscall(2)
  * Class:    as the function of the same name. Not a cancellation point.
- * Differs:  futex_waitv() and the futex2 calls answer ENOSYS; SYS_vfork forks. Calls by inline
- *           assembly are not seen.
+ * Differs:  the futex2 calls answer ENOSYS; SYS_vfork forks. Calls by inline assembly are not seen.
  */
 GR_SHIM long gr_shim_syscall(long nr, long a, long b, long c, long d, long e,
                              long f) __asm__("syscall");
