@@ -1,5 +1,5 @@
 /* Events and results. */
-#include <green/event.h>
+#include "runtime/api/event.h"
 
 #include "runtime/api/api.h"
 #include "runtime/api/error.h"
@@ -70,6 +70,7 @@ struct green_object *green_event_object(struct green_event *e)
 
 struct green_result {
     struct green_object object;
+    atomic_uint refs;
     bool ready;
     void *value;
     struct green_error *error;
@@ -86,20 +87,26 @@ struct green_result *green_result_new(void)
     if (r) {
         gr_object_init(&r->object, result_ready, false);
         r->object.why = GR_WHY_RESULT;
+        atomic_init(&r->refs, 1);
     }
+    return r;
+}
+
+struct green_result *gr_result_ref(struct green_result *r)
+{
+    atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed);
     return r;
 }
 
 void green_result_free(struct green_result *r)
 {
-    if (r) {
+    if (r && atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) == 1) {
         gr_error_free(r->error);
         free(r);
     }
 }
 
-/* Takes @error. */
-static void store(struct green_result *r, void *value, struct green_error *error)
+void gr_result_store(struct green_result *r, void *value, struct green_error *error)
 {
     struct gr_bucket *b = gr_lot_lock(&r->object);
     struct green_error *old = r->error;
@@ -113,7 +120,7 @@ static void store(struct green_result *r, void *value, struct green_error *error
 
 void green_result_set(struct green_result *r, void *value)
 {
-    store(r, value, NULL);
+    gr_result_store(r, value, NULL);
 }
 
 int green_result_set_error(struct green_result *r, int code, const char *message, void *payload)
@@ -121,7 +128,7 @@ int green_result_set_error(struct green_result *r, int code, const char *message
     struct green_error *error;
     int rc = gr_error_new(code, message, payload, &error);
     if (rc == 0) {
-        store(r, NULL, error);
+        gr_result_store(r, NULL, error);
     }
     return rc;
 }

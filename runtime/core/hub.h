@@ -125,6 +125,15 @@ extern int (*gr_kernel_thread_create)(pthread_t *thread, const pthread_attr_t *a
                                       void *(*fn)(void *), void *arg)
     __attribute__((visibility("hidden")));
 
+/*
+ * gr_kernel_thread_start - run @fn(@arg) on a kernel thread of ours, detached, which takes no
+ * signal but libc's own.
+ * @stack_size: 0: libc's default
+ *
+ * Returns 0 or a negative error. Any thread; does not switch.
+ */
+int gr_kernel_thread_start(void *(*fn)(void *), void *arg, size_t stack_size);
+
 /* gr_runtime_fork_child - first thing in a forked child: only the caller exists. */
 void gr_runtime_fork_child(void);
 

@@ -181,6 +181,29 @@ void gr_runtime_making_threads(bool now)
 int (*gr_kernel_thread_create)(pthread_t *, const pthread_attr_t *, void *(*)(void *),
                                void *) = pthread_create;
 
+int gr_kernel_thread_start(void *(*fn)(void *), void *arg, size_t stack_size)
+{
+    uint64_t mask = ~GR_SIG_LIBC;
+    uint64_t old;
+    pthread_attr_t attr;
+    pthread_t thread;
+    int rc = pthread_attr_init(&attr);
+    if (rc) {
+        return -rc;
+    }
+    (void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    if (stack_size) {
+        (void)pthread_attr_setstacksize(&attr, stack_size);
+    }
+    gr_runtime_making_threads(true);
+    (void)GR_SYS(SYS_rt_sigprocmask, SIG_SETMASK, &mask, &old, sizeof(mask));
+    rc = gr_kernel_thread_create(&thread, &attr, fn, arg);
+    (void)GR_SYS(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, sizeof(mask));
+    gr_runtime_making_threads(false);
+    (void)pthread_attr_destroy(&attr);
+    return -rc;
+}
+
 /* One way of thread-local storage: all that greens need, and the trial. What is wrong, or NULL. */
 static const char *start_with(enum gr_config_tls way, bool others)
 {

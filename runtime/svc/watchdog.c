@@ -29,13 +29,11 @@
 #include <time.h>
 
 #define THREAD_STACK (128UL << 10)
-#define SET_SIZE     8 /* of a kernel signal set */
 #define PAGE         4096UL
 #define TABLE_SIZE   4096    /* descriptors */
 #define SAY_AFTER    GR_NSEC /* a stall that goes on is reported before it ends */
 #define LOST_TRACK   GR_NSEC /* the watchdog itself stood still: the process was stopped */
 #define PATIENCE     5       /* seconds at exit, for the reporter */
-#define SIG_SETXID   33      /* libc's: setuid() waits until every thread has handled it */
 
 static long owner; /* process that is watched; a forked child is not */
 static const struct gr_hub *hub;
@@ -58,28 +56,6 @@ static void futex_wait(_Atomic uint32_t *word, uint32_t value, int64_t ns)
 static void futex_wake(_Atomic uint32_t *word)
 {
     (void)GR_SYS(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1);
-}
-
-/* A kernel thread of ours, which takes no signal but libc's own. 0 or an error number. */
-static int make_thread(void *(*fn)(void *))
-{
-    uint64_t mask = ~gr_sigbit(SIG_SETXID);
-    uint64_t old;
-    pthread_attr_t attr;
-    pthread_t thread;
-    int rc = pthread_attr_init(&attr);
-    if (rc) {
-        return rc;
-    }
-    (void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    (void)pthread_attr_setstacksize(&attr, THREAD_STACK);
-    gr_runtime_making_threads(true);
-    (void)GR_SYS(SYS_rt_sigprocmask, SIG_SETMASK, &mask, &old, SET_SIZE);
-    rc = gr_kernel_thread_create(&thread, &attr, fn, NULL);
-    (void)GR_SYS(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, SET_SIZE);
-    gr_runtime_making_threads(false);
-    (void)pthread_attr_destroy(&attr);
-    return rc;
 }
 
 /* --- the prober --- */
@@ -409,7 +385,7 @@ static const char *set_up(int *err)
     if ((*err = -gr_peek(&probe, "", 1))) {
         return "process_vm_readv";
     }
-    if ((*err = make_thread(prober))) {
+    if ((*err = -gr_kernel_thread_start(prober, NULL, THREAD_STACK))) {
         return "pthread_create";
     }
     if ((*err = leave_table())) {
@@ -454,7 +430,7 @@ void gr_watchdog_start(void)
     period = threshold / 4 > 1000000 ? threshold / 4 : 1000000;
     gr_reporter_find();
     enlarge_table();
-    int err = make_thread(watchdog);
+    int err = -gr_kernel_thread_start(watchdog, NULL, THREAD_STACK);
     if (err) {
         gr_log("blocking calls are not reported: pthread_create: %s", strerror(err));
         atomic_store(&done, 1);
