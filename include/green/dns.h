@@ -4,7 +4,7 @@
  * time is over; the lookup then ends by itself, and its answer is dropped. Answers, their order and
  * errors are libc's. Like: gevent.resolver.thread
  *
- * On a kernel thread that runs no greens they wait as libc does, however long.
+ * Kernel threads that run no greens may call them, too.
  */
 #ifndef GREEN_DNS_H
 #define GREEN_DNS_H
