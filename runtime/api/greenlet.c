@@ -27,8 +27,9 @@ static bool greenlet_ready(const struct green_object *o)
 
 static struct greenlet *new_greenlet(void)
 {
-    struct greenlet *gl = calloc(1, sizeof(*gl));
+    struct greenlet *gl = malloc(sizeof(*gl)); /* calloc() does without malloc's fast lists */
     if (gl) {
+        *gl = (struct greenlet){0};
         gr_object_init(&gl->object, greenlet_ready, false);
         gl->object.why = GR_WHY_GREENLET;
         atomic_init(&gl->refs, 1);
