@@ -1,10 +1,10 @@
 # Benchmark servers, client and micro-benchmarks, and the demo's server: plain programs, compiled
-# without any reference to the library. One optimisation level for all, whatever BUILD says.
+# without any reference to the library, but for greenlets, which uses its interface. One optimisation level for all, whatever BUILD says.
 
 BENCH_DIR    := $(B)/tests/bench
 BENCH_CFLAGS := -std=gnu11 -O2 -g $(WARN) -pthread
 BENCH_PROGS  := $(addprefix $(BENCH_DIR)/,threadserver epoll_echo uv_echo echo_client spawn_join \
-                switch idle)
+                switch idle greenlets)
 
 .PHONY: bench-programs
 bench-programs: $(BENCH_PROGS)
@@ -29,6 +29,9 @@ $(BENCH_DIR)/echo_client: $(call bench_objs,echo_client http_answer benchlib)
 $(BENCH_DIR)/spawn_join: $(call bench_objs,spawn_join benchlib)
 $(BENCH_DIR)/switch: $(call bench_objs,switch benchlib)
 $(BENCH_DIR)/idle: $(call bench_objs,idle benchlib)
+$(BENCH_DIR)/greenlets.o: BENCH_CFLAGS += -Iinclude
+$(BENCH_DIR)/greenlets: $(call bench_objs,greenlets benchlib) $(B)/libgreenshim.so
+$(BENCH_DIR)/greenlets: BENCH_LIBS := -L$(B) -lgreenshim -Wl,-rpath,'$$ORIGIN/../..'
 
 $(BENCH_PROGS):
 	$(call say,LD)

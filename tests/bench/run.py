@@ -199,6 +199,34 @@ def switch_rounds(plan, cpu, rows):
                              "parameter": f"{row['how']}, {row['threads']} threads", **row})
 
 
+def greenlet_rounds(plan, cpu, rows):
+    """The calls of <green/...>, which have no native counterpart."""
+    argv = [harness.program("greenlets"), "-t", str(plan.micro_ms)]
+    for r in range(plan.micro_rounds):
+        say(f"  greenlets, round {r + 1}/{plan.micro_rounds}")
+        about = {"bench": "greenlets", "contender": "greenshim", "round": r}
+        try:
+            for row in harness.run_json(argv, cpu, 60)["greenlets"]:
+                rows.append({**about, "ok": True, "parameter": row["how"], **row})
+        except Failed as e:
+            rows.append({**about, "ok": False, "parameter": " ".join(argv[1:]), "error": str(e)})
+            say("  greenlets: FAILED")
+
+
+def print_greenlets(rows):
+    say()
+    say("Calls of <green/...>, ns, and in switches by green_sleep(0)")
+    say(f"{'':36} {'median':>8} {'best':>8} {'switches':>9}")
+    switch = None
+    for how in dict.fromkeys(r["parameter"] for r in picked(rows, bench="greenlets", ok=True)):
+        good = picked(rows, bench="greenlets", ok=True, parameter=how)
+        median = statistics.median(r["median_ns"] for r in good)
+        switch = switch or median
+        say(f"{how:36} {median:8.0f} {min(r['best_ns'] for r in good):8.0f} "
+            f"{median / switch:9.1f}")
+    print_failures(rows, "greenlets")
+
+
 def idle_rounds(plan, cpu, rows):
     for n in (1000, 10000, 100000):
         argv = [harness.program("idle"), "-n", str(n)]
@@ -339,6 +367,7 @@ def main():
         echo_rounds(n, plan, server_cpu, client_cpu, rows)
     spawn_rounds(plan, server_cpu, rows)
     switch_rounds(plan, server_cpu, rows)
+    greenlet_rounds(plan, server_cpu, rows)
     idle_rounds(plan, server_cpu, rows)
     startup_rounds(plan, rows)
     solo.rounds(plan.solo_rounds, server_cpu, client_cpu, rows, say)
@@ -347,6 +376,7 @@ def main():
     print_echo(summary)
     print_failures(rows, "echo")
     print_micro(rows)
+    print_greenlets(rows)
     print_startup(rows)
     solo.report(rows, say)
 
