@@ -6,9 +6,11 @@
  * first, nothing may be lost: no item, permit, notification, nor the kill or the outer timeout,
  * which come once.
  */
+#include <green/call.h>
 #include <green/event.h>
 #include <green/green.h>
 #include <green/lock.h>
+#include <green/pool.h>
 #include <green/queue.h>
 #include <green/timeout.h>
 
@@ -16,6 +18,7 @@
 
 #include <malloc.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 TestSuite(sweep, .init = start, .timeout = 120);
 
@@ -31,10 +34,12 @@ static struct green_rlock *lock;
 static struct green_condition *condition;
 static struct green_queue *queue;
 static struct green_channel *channel;
+static struct green_pool *pool;
 static struct greenlet *target;
 static void *got;       /* by the victim */
 static bool rival_done; /* its call has returned 0 */
 static int served;      /* what the helper's call gave */
+static int n_run;       /* members of the pool that began */
 
 static char first, second, third; /* items */
 
@@ -482,6 +487,108 @@ static bool permit_is_left(bool ok)
     return green_semaphore_count(semaphore) == 1;
 }
 
+/* --- pools of one: the helper ends the member that is there --- */
+
+static void *run_at_once(void *arg)
+{
+    n_run++;
+    return arg;
+}
+static void *run_until_event(void *arg)
+{
+    n_run++;
+    return stay(arg);
+}
+static void new_pool(void)
+{
+    new_event();
+    pool = green_pool_new(1);
+    n_run = 0;
+}
+static void new_full_pool(void)
+{
+    new_pool();
+    cr_assert_eq(green_pool_spawn(pool, stay, NULL, NULL, 0), 0);
+    settle();
+}
+static int pool_spawn(int64_t t)
+{
+    return green_pool_spawn(pool, run_at_once, NULL, NULL, t);
+}
+static int pool_add(int64_t t)
+{
+    int rc = green_pool_add(pool, green_current(), t);
+    cr_assert_eq(green_pool_contains(pool, green_current()), rc == 0);
+    (void)green_pool_discard(pool, green_current());
+    return rc;
+}
+static int pool_available(int64_t t)
+{
+    int rc = green_pool_wait_available(pool, t);
+    return rc > 0 ? 0 : rc; /* 0: others were faster */
+}
+static int pool_join(int64_t t)
+{
+    return green_pool_join(pool, 0, t);
+}
+static int pool_kill(int64_t t)
+{
+    return green_pool_kill(pool, 0, t);
+}
+static int pool_apply(int64_t t)
+{
+    return green_pool_apply(pool, run_until_event, NULL, NULL, t);
+}
+static int pool_map(int64_t t)
+{
+    void *items[] = {&first, &second};
+    struct green_values *values = NULL;
+    int rc = green_pool_map(pool, run_until_event, green_items(items, 2), &values, t);
+    free(values);
+    return rc;
+}
+static int pool_imap(int64_t t)
+{
+    void *items[] = {&first, &second};
+    struct green_imap *it =
+        green_pool_imap_unordered(pool, run_until_event, green_items(items, 2), 1);
+    int rc;
+    while ((rc = green_imap_next(it, NULL, t)) > 0) {
+    }
+    green_imap_free(it);
+    return rc;
+}
+static bool pool_is_empty(bool ok)
+{
+    (void)ok;
+    return rival_done && green_pool_count(pool) == 0 && green_pool_free_count(pool) == 1;
+}
+static bool spawned_what_was_told(bool ok)
+{
+    return pool_is_empty(ok) && n_run == ok + rival_done;
+}
+
+/* --- calls --- */
+
+static int wait_and_count(int n)
+{
+    (void)stay(NULL);
+    return n + 1;
+}
+static void new_call(void)
+{
+    new_event();
+    cr_assert_eq(green_spawn_call(&target, wait_and_count, "i(i)", 41), 0);
+    settle();
+}
+static int get_call(int64_t t)
+{
+    int n = 0;
+    int rc = green_call_get(target, &n, sizeof(n), t);
+    cr_assert_eq(n == 42, rc == 0);
+    return rc;
+}
+
 /* --- time, scopes --- */
 
 static void nothing(void)
@@ -505,6 +612,11 @@ static int give_way(int64_t t)
     (void)t;
     return green_sleep(0);
 }
+static int be_idle(int64_t t)
+{
+    (void)t;
+    return green_idle(0);
+}
 static void *in_scope(void *t)
 {
     return (void *)(intptr_t)green_event_wait(event, *(int64_t *)t);
@@ -525,6 +637,7 @@ static int try_scope(int64_t t)
 static const struct call calls[] = {
     {"sleep", nothing, sleep_some, NULL, no_service, whatever},
     {"yield", nothing, give_way, NULL, no_service, whatever},
+    {"idle", nothing, be_idle, NULL, no_service, whatever},
     {"with_timeout", new_event, with_timeout, wait_event, set_event, rival_served},
     {"try", new_event, try_scope, wait_event, set_event, rival_served},
     {"event_wait", new_event, wait_event, wait_event, set_event, rival_served},
@@ -559,6 +672,16 @@ static const struct call calls[] = {
     {"wait, all", new_objects, wait_all, wait_all, set_event, target_ended},
     {"wait, one", new_objects, wait_any, wait_any, release_and_set, permit_is_left},
     {"iwait", new_objects, walk, walk, set_event, target_ended},
+    {"call_get", new_call, get_call, join_target, set_event, target_ended},
+    {"pool_spawn", new_full_pool, pool_spawn, pool_spawn, set_event, spawned_what_was_told},
+    {"pool_add", new_full_pool, pool_add, pool_spawn, set_event, pool_is_empty},
+    {"pool_wait_available", new_full_pool, pool_available, pool_spawn, set_event, pool_is_empty},
+    {"pool_join", new_full_pool, pool_join, pool_join, set_event, pool_is_empty},
+    {"pool_kill", new_full_pool, pool_kill, pool_join, set_event, pool_is_empty},
+    {"pool_apply", new_pool, pool_apply, pool_spawn, set_event, pool_is_empty},
+    {"pool_apply, full", new_full_pool, pool_apply, pool_spawn, set_event, pool_is_empty},
+    {"pool_map", new_pool, pool_map, pool_spawn, set_event, pool_is_empty},
+    {"pool_imap", new_pool, pool_imap, pool_spawn, set_event, pool_is_empty},
 };
 enum { N_CALLS = sizeof(calls) / sizeof(calls[0]) };
 
@@ -663,7 +786,9 @@ static void free_all(void)
     if (target) {
         end(target);
     }
+    green_pool_free(pool);
     event = NULL;
+    pool = NULL;
     result = NULL;
     semaphore = NULL;
     condition = NULL;
