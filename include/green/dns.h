@@ -36,7 +36,7 @@ GREEN_API int green_getnameinfo(const struct sockaddr *addr, socklen_t len, char
                                 int flags, int64_t timeout);
 
 /* green_gethostbyname - the first IPv4 address of @name, in words, into @address. Returns as
- * green_getaddrinfo(). Like: socket.gethostbyname */
+ * green_getaddrinfo(). Switches, unless @name is numeric. Like: socket.gethostbyname */
 GREEN_API int green_gethostbyname(const char *name, char address[INET_ADDRSTRLEN], int64_t timeout);
 
 #ifdef __cplusplus

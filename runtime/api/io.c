@@ -2,6 +2,7 @@
 #include "runtime/api/io.h"
 
 #include "runtime/api/api.h"
+#include "runtime/arch/tp.h"
 #include "runtime/base/rawsys.h"
 #include "runtime/core/signal.h"
 #include "runtime/svc/fdset.h"
@@ -70,6 +71,7 @@ ssize_t gr_api_write(int fd, const void *data, size_t size)
     uint64_t broken = gr_sigbit(SIGPIPE);
     uint64_t pending = 0;
     gr_enter(gr_self);
+    gr_tp_pin();
     uint64_t old = gr_mask_block_all();
     (void)GR_SYS(SYS_rt_sigpending, &pending, GR_SIG_SET_BYTES);
     long rc = GR_SYS(SYS_write, fd, data, size);
@@ -77,6 +79,7 @@ ssize_t gr_api_write(int fd, const void *data, size_t size)
         (void)GR_SYS(SYS_rt_sigtimedwait, &broken, NULL, &none, GR_SIG_SET_BYTES);
     }
     gr_mask_unblock(old);
+    gr_tp_unpin();
     gr_leave(gr_self);
     return rc;
 }

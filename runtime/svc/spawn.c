@@ -1,6 +1,7 @@
 /* Starting a program in a child process. */
 #include "runtime/svc/spawn.h"
 
+#include "runtime/arch/tp.h"
 #include "runtime/base/rawsys.h"
 #include "runtime/core/fdwait.h"
 #include "runtime/core/signal.h"
@@ -174,11 +175,13 @@ static int make_child(struct child *c, char *stack, pid_t *pid)
 {
     int saved = errno;
     gr_enter(gr_self);
+    gr_tp_pin();
     uint64_t old = gr_mask_block_all();
     c->mask = gr_self ? gr_self->sig_mask : old;
     *pid = clone(child_main, stack + STACK_SIZE, CLONE_VM | CLONE_VFORK | SIGCHLD, c);
     int rc = *pid < 0 ? -errno : 0;
     gr_mask_unblock(old);
+    gr_tp_unpin();
     gr_leave(gr_self);
     errno = saved;
     return rc;
