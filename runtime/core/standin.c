@@ -35,6 +35,7 @@ struct gr_standin {
     struct gr_errand *errand;
     _Atomic uint32_t state; /* futex */
     _Atomic int tid;        /* 0: not running yet */
+    bool deep;              /* with a stack for any function */
 };
 
 /* What a stand-in is to do; on the stack of the green that waits. */
@@ -45,6 +46,7 @@ struct gr_errand {
     bool (*fn)(void *arg);
     void *arg;
     bool done;
+    bool deep;        /* needs such a stack */
     _Atomic bool cut; /* give up when cut off */
 };
 
@@ -87,10 +89,14 @@ static void *standin_main(void *arg)
 
 static bool give_to_idle(struct gr_hub *h, struct gr_errand *e)
 {
-    while (h->idle_standins) {
-        struct gr_standin *s = h->idle_standins;
+    for (struct gr_standin **p = &h->idle_standins; *p;) {
+        struct gr_standin *s = *p;
         uint32_t idle = IDLE;
-        h->idle_standins = s->next;
+        if (e->deep && !s->deep) {
+            p = &s->next;
+            continue;
+        }
+        *p = s->next;
         s->errand = e;
         if (atomic_compare_exchange_strong(&s->state, &idle, BUSY)) {
             e->by = s;
@@ -112,10 +118,13 @@ static bool give_to_new(struct gr_hub *h, struct gr_errand *e)
         free(s);
         return false;
     }
-    (void)pthread_attr_setstacksize(&attr, STACK_SIZE + gr_align_up(gr_tls_size(), 4096));
+    if (!e->deep) {
+        (void)pthread_attr_setstacksize(&attr, STACK_SIZE + gr_align_up(gr_tls_size(), 4096));
+    }
     (void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     s->errand = e;
     s->state = BUSY;
+    s->deep = e->deep;
     e->by = s;
     int rc = pthread_create(&thread, &attr, standin_main, s);
     (void)pthread_attr_destroy(&attr);
@@ -197,12 +206,12 @@ int gr_standin_run(bool (*fn)(void *arg), void *arg, int64_t deadline, unsigned 
         return -ECANCELED;
     }
     do {
-        struct gr_errand e = {.fn = fn, .arg = arg};
+        struct gr_errand e = {.fn = fn, .arg = arg, .deep = flags & GR_DEEP};
         gr_waiter_init(&e.waiter, NULL);
         g->crit++; /* handlers, which may jump away, wait until the errand is over */
         begin(h, &e);
-        rc = gr_park(&e.waiter, deadline, flags & GR_SIGNAL ? flags : flags | GR_HOLD,
-                     GR_WHY_WORKER);
+        unsigned how = flags & ~GR_DEEP;
+        rc = gr_park(&e.waiter, deadline, how & GR_SIGNAL ? how : how | GR_HOLD, GR_WHY_WORKER);
         if (rc) {
             cut_off(h, &e);
         }

@@ -17,12 +17,17 @@
 struct gr_hub;
 struct gr_syscall;
 
+/* A flag besides those of gr_park(): the call needs a stack of the size that threads get by
+ * default, not the small one that is enough for a system call. */
+#define GR_DEEP 64U
+
 /*
  * gr_standin_run - run @fn(@arg) on a stand-in while the calling green waits.
  * @fn:       returns false if a signal cut it off with nothing done (EINTR): it may be called
  * again. It runs under the stand-in's errno.
  * @deadline: absolute monotonic ns, GR_FOREVER allowed
- * @flags:    GR_SIGNAL and GR_CANCEL as for gr_park(); without GR_SIGNAL handlers wait for the end
+ * @flags:    GR_SIGNAL and GR_CANCEL as for gr_park(); without GR_SIGNAL handlers wait for the
+ *            end; GR_DEEP
  *
  * Returns 0 when @fn has a result. That counts even if a signal, the deadline or a cancellation
  * came at the same time: a lock or a message is never lost. Else @fn was cut off and -ETIMEDOUT,

@@ -364,3 +364,33 @@ Test(standin, many_short_calls)
     cr_assert_eq(gr_hub_here()->n_jobs, 0);
     cr_assert_leq(gr_hub_here()->n_standins, 50);
 }
+
+static bool use_stack(void *arg)
+{
+    volatile char big[1 << 20];
+    for (size_t i = 0; i < sizeof(big); i += 4096) {
+        big[i] = 1;
+    }
+    *(pid_t *)arg = (pid_t)GR_SYS(SYS_gettid) * big[4096];
+    return true;
+}
+
+static bool note_tid(void *arg)
+{
+    *(pid_t *)arg = (pid_t)GR_SYS(SYS_gettid);
+    return true;
+}
+
+Test(standin, deep_calls_have_a_whole_stack)
+{
+    pid_t small = 0;
+    pid_t deep = 0;
+    pid_t again = 0;
+    cr_assert_eq(gr_standin_run(note_tid, &small, GR_FOREVER, 0), 0);
+    nap(5); /* it is idle, but too small */
+    cr_assert_eq(gr_standin_run(use_stack, &deep, GR_FOREVER, GR_DEEP), 0);
+    cr_assert_neq(deep, small);
+    nap(5);
+    cr_assert_eq(gr_standin_run(use_stack, &again, GR_FOREVER, GR_DEEP), 0);
+    cr_assert_eq(again, deep);
+}
