@@ -203,15 +203,17 @@ $(B)/man/man3/made: tools/man3.py $(HEADERS)
 
 # ---------------------------------------------------------------- tools
 
-# tools/NAME.c and the files of tools/NAME/ make build/NAME; runtime/base/ gives the settings.
-TOOL_LIBS_greenrun := -lelf
+# tools/NAME.c and the files of tools/NAME/ make build/NAME; runtime/base/ gives the settings,
+# TOOL_USES_NAME is what it shares with the library besides.
+TOOL_USES_greenrun := runtime/api/signature.c
+TOOL_LIBS_greenrun := -lelf -l:libffi_pic.a
 TOOL_LIBS_greenshim-report := -ldw -lelf
 $(B)/obj/tools/%.o: DEFS = -DGR_VERSION='"$(VERSION)"' -DGR_LIBDIR='"$(LIBDIR)"' \
                            -DGR_MULTIARCH='"$(ARCH)-linux-gnu"'
 $(TOOL_OBJ): $(B)/obj/tool-flags
 
 define tool
-$(B)/$(1): $(call obj,tools/$(1).c $(wildcard tools/$(1)/*.c)) $(BASE_OBJ)
+$(B)/$(1): $(call obj,tools/$(1).c $(wildcard tools/$(1)/*.c) $(TOOL_USES_$(1))) $(BASE_OBJ)
 	$$(call say,LD)
 	$$(Q)$$(CC) $$(OPT) -o $$@ $$^ $$(SYSROOT_LDFLAGS) $$(TOOL_LIBS_$(1))
 endef

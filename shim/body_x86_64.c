@@ -11,6 +11,7 @@
 
 #define ENDBR64 "\xf3\x0f\x1e\xfa"
 #define JMP     0xe9
+#define RET     0xc3
 #define JMP_LEN 5
 
 #define TEXT_OF_(x) #x
@@ -363,4 +364,27 @@ size_t gr_hook_plan(struct gr_hook *h, uint8_t *out, uintptr_t stub, const char 
         return 0;
     }
     return o.n;
+}
+
+bool gr_hook_plan_empty(struct gr_hook *h, const char **why)
+{
+    const uint8_t *p = h->entry;
+    if (memcmp(p, ENDBR64, 4) == 0) {
+        p += 4;
+    }
+    /* Functions begin at multiples of 16. What follows the return up to there is padding. */
+    size_t end = (size_t)(p - h->entry) + 1;
+    if (*p != RET || h->size != end || (uintptr_t)h->entry % 16 || end - 1 + JMP_LEN > 16 ||
+        (p[1] != 0x66 && p[1] != 0x0f && p[1] != 0x90 && p[1] != 0xcc)) {
+        *why = "is not as expected";
+        return false;
+    }
+    struct out hook = {.code = h->code, .at = (uintptr_t)p};
+    h->at = (uint8_t *)p;
+    emit_jump(&hook, h->own);
+    h->len = hook.n;
+    if (hook.far) {
+        *why = "lies too far from this library";
+    }
+    return !hook.far;
 }

@@ -5,6 +5,7 @@
 #include "runtime/core/tls.h"
 #include "runtime/svc/watchdog.h"
 #include "shim/body.h"
+#include "shim/offload.h"
 #include "shim/process.h"
 #include "shim/pthread_thread.h"
 #include "shim/shim.h"
@@ -90,6 +91,7 @@ __attribute__((constructor)) static void enter_process(int argc, char **argv, ch
         gr_tls_snapshot();
         gr_threads_init();
         gr_process_init();
+        gr_offload_init(envp);
         if (gr_config.preempt) {
             gr_preempt_init();
         }

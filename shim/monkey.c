@@ -34,7 +34,9 @@ static int patch(unsigned parts)
     if (g) {
         gr_enter(g);
     }
+    gr_body_lock();
     int rc = gr_body_install(parts);
+    gr_body_unlock();
     if (g) {
         gr_leave(g);
     }

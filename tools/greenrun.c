@@ -5,6 +5,8 @@
  * becomes the program: same process, same standard streams, the program's own exit status.
  */
 #include "runtime/base/config.h"
+#include "runtime/base/offload.h"
+#include "tools/greenrun/offload.h"
 #include "tools/greenrun/target.h"
 
 #include <errno.h>
@@ -46,11 +48,20 @@ static struct setting settings[] = {
 
 #define N_SETTINGS (sizeof(settings) / sizeof(settings[0]))
 
-enum { OPT_HELP = 1, OPT_VERSION, OPT_CHECK, OPT_PRINT_ENV, N_FIXED = OPT_PRINT_ENV, OPT_FIRST };
+enum {
+    OPT_HELP = 1,
+    OPT_VERSION,
+    OPT_CHECK,
+    OPT_PRINT_ENV,
+    OPT_OFFLOAD,
+    N_FIXED = OPT_OFFLOAD,
+    OPT_FIRST
+};
 
 struct request {
     bool check;
     bool print_env;
+    char *offloads; /* of all options, as the variable has them; NULL: no option */
     char library[PATH_MAX];
 };
 
@@ -111,6 +122,8 @@ static void print_help(void)
         }
         (void)printf("  %-21s %-24s %s\n", option, s->variable, s->help);
     }
+    (void)printf("  %-21s %-24s %s\n", "--offload LIB:FN=SIG", GR_OFFLOAD_VARIABLE,
+                 "run this function of a library on a kernel thread; several options, or ';'");
     (void)puts("  --check               check the program and start nothing; the exit status says\n"
                "  --print-env           print the variables that would be set, quoted for a shell\n"
                "  --help                this text\n"
@@ -163,13 +176,51 @@ static void set_from_option(struct setting *s, const char *argument)
     s->value = argument;
 }
 
+/* Checks an offload that came from @where, in the libraries of @program if it is not NULL. */
+static void require_offload(const char *where, const char *spec, const char *program)
+{
+    char why[2 * PATH_MAX];
+    if (!offload_check(spec, program, why, sizeof(why))) {
+        stop(STATUS_USAGE, "%s: '%s' is not valid: %s", where, spec, why);
+    }
+}
+
+static void add_offload(struct request *r, const char *spec)
+{
+    char *list;
+    if (asprintf(&list, "%s%s%s", r->offloads ? r->offloads : "",
+                 r->offloads ? (char[]){GR_OFFLOAD_SEPARATOR, '\0'} : "", spec) < 0) {
+        stop(STATUS_CANNOT_EXEC, "out of memory");
+    }
+    free(r->offloads);
+    r->offloads = list;
+}
+
+/* All that the program will be told of. */
+static void check_offloads(const struct request *r, const char *program)
+{
+    const char *list = r->offloads ? r->offloads : getenv(GR_OFFLOAD_VARIABLE);
+    char *copy = list ? strdup(list) : NULL;
+    for (char *at = copy; at && *at;) {
+        char *end = strchrnul(at, GR_OFFLOAD_SEPARATOR);
+        char *next = *end ? end + 1 : end;
+        *end = '\0';
+        if (*at) {
+            require_offload(r->offloads ? "--offload" : GR_OFFLOAD_VARIABLE, at, program);
+        }
+        at = next;
+    }
+    free(copy);
+}
+
 /* Fills @options with the fixed ones and those of the settings; @options has room for all. */
 static void list_options(struct option *options)
 {
     static const struct option fixed[N_FIXED] = {{"help", no_argument, NULL, OPT_HELP},
                                                  {"version", no_argument, NULL, OPT_VERSION},
                                                  {"check", no_argument, NULL, OPT_CHECK},
-                                                 {"print-env", no_argument, NULL, OPT_PRINT_ENV}};
+                                                 {"print-env", no_argument, NULL, OPT_PRINT_ENV},
+                                                 {"offload", required_argument, NULL, OPT_OFFLOAD}};
     memcpy(options, fixed, sizeof(fixed));
     struct option *next = options + N_FIXED;
     for (size_t i = 0; i < N_SETTINGS; i++) {
@@ -205,6 +256,10 @@ static void parse_options(struct request *r, int argc, char **argv)
             break;
         case OPT_PRINT_ENV:
             r->print_env = true;
+            break;
+        case OPT_OFFLOAD:
+            require_offload("--offload", optarg, NULL);
+            add_offload(r, optarg);
             break;
         case ':':
             stop(STATUS_USAGE, "%s: needs a value; try greenrun --help", argv[at]);
@@ -330,6 +385,9 @@ static void set_environment(const struct request *r)
             set_variable(r, settings[i].variable, settings[i].value);
         }
     }
+    if (r->offloads) {
+        set_variable(r, GR_OFFLOAD_VARIABLE, r->offloads);
+    }
 }
 
 /* Finds and checks the program; does not return if it cannot be started under the library. */
@@ -358,6 +416,7 @@ int main(int argc, char **argv)
     if (*program) {
         check_program(&target, *program);
     }
+    check_offloads(&request, *program ? target.path : NULL);
     find_library(request.library);
     if (request.check) {
         return STATUS_OK;

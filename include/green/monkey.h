@@ -85,6 +85,35 @@ GREEN_API int green_is_patched(const char *name);
  */
 GREEN_API void (*green_get_original(const char *name))(void);
 
+/*
+ * green_offload - have a function of any library run on a kernel thread of its own, while the green
+ * thread that calls it waits and others run. For functions that block or compute for long and know
+ * nothing of green threads; the way there and back takes some 10 us. greenrun --offload does it for
+ * unmodified programs.
+ * @library:   as it is loaded: "libsqlite3.so.0", or a path. If it is not loaded yet, this takes
+ *             effect as soon as it is
+ * @symbol:    a function that it exports
+ * @signature: its type, as for green_spawn_call(): "i(p)"
+ *
+ * Every caller is reached, by a jump over the function's entry. Where its first instructions do not
+ * allow that, it is reached by name only: not by calls within its own library, nor by pointers to
+ * it that were copied before. Kernel threads call it as ever, and so does the only green thread
+ * while nothing else could run.
+ *
+ * The function has the errno of the caller, and the caller gets that which it leaves. Otherwise it
+ * runs under the identity of another thread: variables of threads, pthread_self(), recursive locks
+ * that the caller holds are not the caller's. What it calls back runs there, too, as on any kernel
+ * thread. It cannot be interrupted: handlers of signals that the caller is to run, a timeout and
+ * green_kill() wait for its end.
+ *
+ * Returns 0; -EINVAL (@signature, as green_signature_error() tells; an empty name); -ENOENT (the
+ * library has no such function); -EEXIST (it has been given another signature before); -EBUSY
+ * (there are other threads and they cannot be stopped); -ENOTSUP (the function cannot be reached,
+ * or GREENSHIM=off); -ENOMEM. A line on standard error says why it cannot be reached, also if that
+ * shows only when the library is loaded. Does not switch. Like: gevent.threadpool.ThreadPool.apply
+ */
+GREEN_API int green_offload(const char *library, const char *symbol, const char *signature);
+
 #ifdef __cplusplus
 }
 #endif

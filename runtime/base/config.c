@@ -105,8 +105,7 @@ int gr_config_parse(enum gr_config_type type, const char *text, long min, long m
     return 0;
 }
 
-/* getenv(); libc's own may not work yet when we are called. */
-static const char *look_up(char **envp, const char *var)
+const char *gr_config_look_up(char **envp, const char *var)
 {
     size_t n = strlen(var);
     for (; *envp; envp++) {
@@ -120,7 +119,7 @@ static const char *look_up(char **envp, const char *var)
 static void load_one(char **envp, const char *var, enum gr_config_type type, long min, long max,
                      long *field)
 {
-    const char *text = look_up(envp, var);
+    const char *text = gr_config_look_up(envp, var);
     if (text && *text && gr_config_parse(type, text, min, max, field)) {
         gr_log("%s=%s is not valid; using the default (see greenrun --help)", var, text);
     }

@@ -22,6 +22,9 @@ extern struct gr_config gr_config __attribute__((visibility("hidden")));
  * not valid. */
 int gr_config_parse(enum gr_config_type type, const char *text, long min, long max, long *out);
 
+/* gr_config_look_up - getenv(); libc's own may not work yet when our constructor runs. */
+const char *gr_config_look_up(char **envp, const char *var);
+
 /* gr_config_load - read the environment @envp. A bad value keeps the default and gets one line on
  * standard error. */
 void gr_config_load(char **envp);

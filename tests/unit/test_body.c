@@ -151,6 +151,45 @@ Test(body, what_lies_too_far_is_refused)
     cr_assert_eq(gr_hook_plan(&hook, page + STUBS, (uintptr_t)page + STUBS, &why), 0);
     cr_assert_str_eq(why, "lies too far from this library");
 }
+/* The loader's function for debuggers. */
+static bool plan_empty(size_t at, size_t size, const char *bytes)
+{
+    memcpy(page + at, bytes, 16);
+    hook = (struct gr_hook){.entry = page + at, .size = size, .own = (uintptr_t)page + OURS};
+    if (!gr_hook_plan_empty(&hook, &why)) {
+        return false;
+    }
+    memcpy(hook.at, hook.code, hook.len);
+    return true;
+}
+
+Test(body, functions_that_only_return_lead_elsewhere)
+{
+    static const char *const good[] = {
+        "\xc3\x66\x66\x2e\x0f\x1f\x84\0\0\0\0\0\x0f\x1f\x40\0",
+        "\xc3\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90"};
+    for (size_t i = 0; i < 2; i++) {
+        cr_assert(plan_empty(0, 1, good[i]), "%s", why);
+        cr_assert_eq(call(0, 1, 2), 99);
+    }
+    cr_assert(plan_empty(16, 5, "\xf3\x0f\x1e\xfa\xc3\x0f\x1f\x44\0\0\x0f\x1f\x44\0\0\x90"));
+    cr_assert_eq(call(16, 1, 2), 99);
+}
+
+Test(body, functions_that_do_more_than_return_are_left)
+{
+    static const char ret[] = "\xc3\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90";
+    static const char pop[] = "\x58\xc3\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90";
+    static const char next[] = "\xc3\x55\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90";
+    static const char trap[] = "\xcc\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90";
+    cr_assert_not(plan_empty(0, 2, pop));
+    cr_assert_not(plan_empty(0, 1, next)); /* another one begins there */
+    cr_assert_not(plan_empty(0, 1, trap));
+    cr_assert_not(plan_empty(0, 2, ret)); /* there is more of it */
+    cr_assert_not(plan_empty(8, 1, ret)); /* what follows may be another's */
+    cr_assert_str_eq(why, "is not as expected");
+}
+
 #else
 #include "shim/body_aarch64.c" /* NOLINT(bugprone-suspicious-include) */
 
