@@ -50,8 +50,8 @@ struct greenlet;
  * Returns 0, -EAGAIN (out of memory, or too many green threads), -ENOTSUP (green threads do not
  * work in this process; a line on standard error says why; or a kernel thread asks before there are
  * any). Does not switch: it runs when the caller waits, in the order of creation. For a kernel
- * thread it runs on main's carrier, as soon as there is room for one more; its id is 0 until then.
- * Like: gevent.spawn
+ * thread it runs on main's carrier, as soon as there is room for one more; its id is 0 until then,
+ * and it inherits no locals. Like: gevent.spawn
  */
 GREEN_API int green_spawn(void *(*fn)(void *), void *arg, struct greenlet **out);
 
@@ -128,7 +128,7 @@ GREEN_API int green_joinall(struct greenlet *const g[], size_t n, struct greenle
  *
  * Returns 0 if it has ended (or @timeout is 0), -ETIMEDOUT, -EINVAL (@code is positive), or what
  * interrupted the wait. Called by @g itself: @code, thrown in place. Switches unless @timeout is 0.
- * Any kernel thread may call it. Like: Greenlet.kill
+ * Any kernel thread may call it; what has never run then ends soon after. Like: Greenlet.kill
  */
 GREEN_API int green_kill(struct greenlet *g, int code, int64_t timeout);
 

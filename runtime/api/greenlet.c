@@ -419,10 +419,26 @@ static void strike(struct greenlet *gl, int code)
     gr_lot_unlock(b);
 }
 
+static void *run_nothing(void *arg)
+{
+    (void)arg;
+    return NULL;
+}
+
+/* On the hub. What has not run begins now and ends at once: what it has inherited is destroyed on
+ * itself, as that may wait. */
 static bool strike_here(struct gr_request *r)
 {
     struct greenlet *gl = GR_CONTAINER_OF(r, struct greenlet, request);
-    strike(gl, gl->kill.code);
+    if (gl->state == GREENLET_DELAYED) {
+        gr_alarm_clear(&gl->start);
+        start_now(&gl->start);
+    }
+    if (gl->state == GREENLET_SCHEDULED) {
+        gl->fn = run_nothing;
+    } else {
+        strike(gl, gl->kill.code);
+    }
     green_unref(gl);
     return true;
 }
