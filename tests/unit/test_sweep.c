@@ -46,7 +46,11 @@ static char first, second, third; /* items */
 /* Everybody runs, and the hub looks at its timers. */
 static void turn(void)
 {
-    gr_hub_give_way();
+    if (gr_self) {
+        gr_hub_give_way();
+    } else {
+        gr_yield();
+    }
 }
 
 struct call {
@@ -697,6 +701,7 @@ static int way, turns;
 static int64_t deadline; /* of timeouts */
 static struct greenlet *victim;
 static int victims_result;
+static atomic_int helper_is_there;
 
 /* @rc of the victim's call, or of a wait behind it: what was thrown and has now come. */
 static bool is_strike(int rc, int *due)
@@ -753,6 +758,20 @@ static void *be_helper(void *arg)
     return arg;
 }
 
+/* The same on a kernel thread, at any moment. */
+static int delay; /* us */
+
+static void *be_foreign_helper(void *arg)
+{
+    call->serve(0);
+    atomic_store(&helper_is_there, 1);
+    cr_assert_eq(green_event_wait(arg, GREEN_FOREVER), 0);
+    for (int64_t until = gr_now() + (int64_t)delay * 1000; gr_now() < until;) {
+    }
+    call->serve(1);
+    return NULL;
+}
+
 static void *be_striker(void *arg)
 {
     for (int i = 0; i < turns; i++) {
@@ -798,42 +817,75 @@ static void free_all(void)
     target = NULL;
 }
 
-/* One strike, before or after what the helper does in the same turn. Was the call served first? */
-static bool strike(bool striker_first)
+/* At rest again. */
+static bool settled_and_right(struct greenlet *rival, const char *helper)
 {
-    struct green_event *go = green_event_new();
-    struct greenlet *rival = NULL, *helper, *striker;
-
-    got = NULL;
-    rival_done = false;
-    victims_result = NEVER;
-    call->prepare();
-    cr_assert_eq(green_spawn(be_helper, go, &helper), 0);
-    settle();
-    cr_assert_eq(green_spawn(be_victim, NULL, &victim), 0);
-    if (call->rival) {
-        cr_assert_eq(green_spawn(be_rival, NULL, &rival), 0);
-    }
-    if (!striker_first) {
-        green_event_set(go);
-    }
-    cr_assert_eq(green_spawn(be_striker, NULL, &striker), 0);
-    green_event_set(go);
-    end(striker);
-    end(helper);
-    end(victim);
     settle();
     bool ok = victims_result == 0;
-    cr_assert(call->check(ok), "%s, way %d, after %d turns, striker %s: victim %d, rival %s",
-              call->name, way, turns, striker_first ? "first" : "second", victims_result,
-              rival_done ? "done" : "waits");
+    cr_assert(call->check(ok), "%s, way %d, after %d turns, helper %s: victim %d, rival %s",
+              call->name, way, turns, helper, victims_result, rival_done ? "done" : "waits");
     if (rival) {
         cr_assert_eq(green_kill(rival, 0, GREEN_S(60)), 0);
         green_unref(rival);
     }
     free_all();
-    green_event_free(go);
     return ok;
+}
+
+static struct greenlet *go(void *(*fn)(void *), void *arg)
+{
+    struct greenlet *g;
+    cr_assert_eq(green_spawn(fn, arg, &g), 0);
+    return g;
+}
+
+static void begin(void)
+{
+    got = NULL;
+    rival_done = false;
+    victims_result = NEVER;
+    call->prepare();
+}
+
+/* One strike, before or after what the helper does in the same turn. Was the call served first? */
+static bool strike(bool striker_first)
+{
+    struct green_event *signal = green_event_new();
+    begin();
+    struct greenlet *helper = go(be_helper, signal);
+    settle();
+    victim = go(be_victim, NULL);
+    struct greenlet *rival = call->rival ? go(be_rival, NULL) : NULL;
+    if (!striker_first) {
+        green_event_set(signal);
+    }
+    struct greenlet *striker = go(be_striker, NULL);
+    green_event_set(signal);
+    end(striker);
+    end(helper);
+    end(victim);
+    bool ok = settled_and_right(rival, striker_first ? "second" : "first");
+    green_event_free(signal);
+    return ok;
+}
+
+/* One strike while a kernel thread helps. */
+static void strike_beside_a_kernel_thread(void)
+{
+    struct green_event *signal = green_event_new();
+    begin();
+    atomic_store(&helper_is_there, 0);
+    pthread_t helper = foreign(be_foreign_helper, signal);
+    await(&helper_is_there, 1);
+    victim = go(be_victim, NULL);
+    struct greenlet *rival = call->rival ? go(be_rival, NULL) : NULL;
+    settle();
+    green_event_set(signal);
+    end(go(be_striker, NULL));
+    end(victim);
+    join_foreign(helper);
+    (void)settled_and_right(rival, "a kernel thread");
+    green_event_free(signal);
 }
 
 static void sweep(int n_ways)
@@ -874,4 +926,16 @@ Test(sweep, nothing_is_left_behind)
     sweep(3);
     cr_assert_eq(gr_hub_here()->n_greens, greens);
     cr_assert_leq(allocated(), used);
+}
+
+Test(sweep, nothing_is_lost_when_kernel_threads_serve)
+{
+    for (call = calls; call < calls + N_CALLS; call++) {
+        for (int i = 0; i < 15; i++) {
+            way = ways[i % 3];
+            turns = i % 4;
+            delay = i * 7;
+            strike_beside_a_kernel_thread();
+        }
+    }
 }
