@@ -154,10 +154,11 @@ def use_from_pkg_config(p, dest, below):
         equal(LIBRARY.encode() in needed, True, "linked by soname")
     for example in sorted(os.listdir(os.path.join(TOP, "tests", "examples"))):
         suffix = os.path.splitext(example)[1]
+        libraries = ["-lcurl"] if example == "crawler.c" else []
         for compiler in {".c": (CC,), ".cc": ("g++", "clang++")}.get(suffix, ()):
             subprocess.run([compiler, "-Wall", "-Wextra", "-Werror", "-o", p.path("example"),
-                            os.path.join(TOP, "tests", "examples", example), *flags], check=True,
-                           capture_output=True, timeout=TIMEOUT)
+                            os.path.join(TOP, "tests", "examples", example), *flags, *libraries],
+                           check=True, capture_output=True, timeout=TIMEOUT)
 
 
 @test
