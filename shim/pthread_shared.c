@@ -1,5 +1,6 @@
 #include "shim/pthread_shared.h"
 
+#include "runtime/core/standin.h"
 #include "runtime/core/tls.h"
 #include "runtime/sync/mutex.h"
 #include "runtime/sync/rwlock.h"
@@ -282,13 +283,41 @@ int gr_shared_rwlock_unlock(pthread_rwlock_t *rw)
     return rc;
 }
 
+/* Beyond so many kernel threads waits are polled, however long they are. */
+#define MOST_STANDINS 64
+
+struct sem_wait {
+    sem_t *sem;
+    clockid_t clock;
+    const struct timespec *abs;
+    int rc;
+};
+
+/* On a stand-in. A semaphore has no owner: whoever waits takes it for anybody. */
+static bool wait_by_libc(void *arg)
+{
+    struct sem_wait *w = arg;
+    int rc = w->abs ? real.sem_clockwait(w->sem, w->clock, w->abs) : real.sem_wait(w->sem);
+    w->rc = rc ? -errno : 0;
+    return w->rc != -EINTR;
+}
+
 int gr_shared_sem_wait(sem_t *sem, clockid_t clock, const struct timespec *abs)
 {
+    struct sem_wait w = {.sem = sem, .clock = clock, .abs = abs};
     struct gr_pace pace = {0};
     int saved = errno;
     while (real.sem_trywait(sem)) {
-        int rc = errno == EAGAIN ? pace_until(&pace, clock, abs, GR_INTR) : -errno;
+        int rc = -errno;
         errno = saved;
+        if (rc == -EAGAIN && (pace.ns < LIMIT_NS || gr_self->hub->n_standins >= MOST_STANDINS)) {
+            rc = pace_until(&pace, clock, abs, GR_INTR);
+        } else if (rc == -EAGAIN) {
+            rc = gr_standin_run(wait_by_libc, &w, gr_until(clock, abs), GR_INTR);
+            if (rc == 0) {
+                return w.rc;
+            }
+        }
         if (rc == -GR_ERESTART) {
             rc = abs ? -EINTR : 0;
         }

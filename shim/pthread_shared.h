@@ -3,8 +3,9 @@
  * and robust and priority-protocol mutexes.
  *
  * A green must not block in libc: it tries, lets others run, and tries again after sleeps of 50 us
- * to 1 ms. libc takes all greens of a process for one thread, so who holds a recursive or
- * errorcheck mutex, or writes under a lock, is recorded here.
+ * to 1 ms. For a semaphore, which has no owner, a kernel thread waits in its place once that takes
+ * long. libc takes all greens of a process for one thread, so who holds a recursive or errorcheck
+ * mutex, or writes under a lock, is recorded here.
  */
 #ifndef GR_SHIM_PTHREAD_SHARED_H
 #define GR_SHIM_PTHREAD_SHARED_H

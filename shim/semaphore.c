@@ -29,7 +29,7 @@ static int wait_until(sem_t *sem, clockid_t clock, const struct timespec *abs)
  * Class:    EMULATE; libc's own before the first thread.
  * Waits:    until a permit is given to it, in order of arrival; EINTR after a handler without
  *           SA_RESTART.
- * Differs:  a process-shared one, named ones included, is polled (up to 1 ms late).
+ * Differs:  a process-shared one, named ones included, is polled at first (up to 1 ms late).
  * Cancel:   cancellation point.
  */
 GR_SHIM int sem_wait(sem_t *sem)
