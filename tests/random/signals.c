@@ -282,10 +282,11 @@ static void altstack(struct self *me, struct step *step, int role, void *state)
     }
     free(stack.ss_sp);
     if (role == 1 && *mine) {
+        char *had = me->altstack;
         stack = (stack_t){.ss_flags = SS_DISABLE};
+        me->altstack = NULL; /* a handler that comes just after the call is not on it */
         SYS(sigaltstack(&stack, &old));
-        CHECK(old.ss_sp == me->altstack && old.ss_size == ALTSTACK);
-        me->altstack = NULL;
+        CHECK(old.ss_sp == had && old.ss_size == ALTSTACK);
         free(old.ss_sp);
     }
     note(me, "%s", *mine ? "set" : "set already");
