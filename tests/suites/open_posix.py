@@ -1,7 +1,8 @@
 """The Open POSIX test suite (of the Linux Test Project), one unit for each interface.
 
 OPEN_POSIX_TESTS names the directory testcases/open_posix_testsuite of a tree in which it has been
-built. Only the programs are run: what its scripts do says no more than that a program exists.
+built: autoconf && ./configure && make generate-makefiles && make -k all. Only the programs are run:
+what its scripts do says no more than that a program exists.
 
 As root each program gets message queues and named semaphores of its own, and may not set the
 machine's clock.
