@@ -2,6 +2,7 @@
 #include <green/call.h>
 #include <green/event.h>
 #include <green/green.h>
+#include <green/local.h>
 #include <green/lock.h>
 #include <green/queue.h>
 #include <green/timeout.h>
@@ -159,6 +160,32 @@ Test(foreign, a_kernel_thread_kills_what_waits_and_what_has_never_run)
     cr_assert_eq(green_spawn_later(GREEN_S(100000), note, NULL, &g), 0);
     outside(kill_it, g);
     cr_assert(green_ended(g) && n_order == 0);
+    green_unref(g);
+}
+
+static int destroyed;
+
+static void *copy(void *value)
+{
+    return value;
+}
+
+static void destroy_slowly(void *value)
+{
+    (void)value;
+    green_sleep(MS(1));
+    destroyed++;
+}
+
+Test(foreign, what_a_killed_greenlet_has_inherited_is_destroyed_where_it_may_wait)
+{
+    struct greenlet *g;
+    struct green_local *l = green_inheritable_local_new(copy, NULL, NULL, destroy_slowly);
+    cr_assert_eq(green_local_set(l, &destroyed), 0);
+    cr_assert_eq(green_spawn_later(GREEN_S(100000), note, NULL, &g), 0);
+    outside(kill_it, g);
+    cr_assert(green_ended(g) && n_order == 0);
+    cr_assert_eq(destroyed, 1);
     green_unref(g);
 }
 
