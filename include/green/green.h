@@ -186,9 +186,10 @@ GREEN_API int green_sleep_unref(int64_t duration);
 GREEN_API int green_idle(int priority);
 
 /*
- * green_hub_join - wait until nothing is left that could make a green thread run: none is ready,
- * and what the others wait for can only come from one of them. See "Deadlock" above for what
- * counts.
+ * green_hub_join - wait until nothing is left that will make a green thread run: none is ready, and
+ * what the others wait for can only come from one of them. A descriptor, a time, a signal, a child
+ * or a worker that anybody waits for counts, and so does a call in a threadpool; handlers of
+ * signals and the program's own kernel threads do not.
  * @timeout: ns, GREEN_FOREVER, or 0 to let every ready green thread run once and look
  *
  * Returns 0, -ETIMEDOUT, -EPERM (the caller is not main), or what interrupted the wait. Switches.

@@ -5,6 +5,7 @@
 #include "runtime/api/error.h"
 #include "runtime/api/event.h"
 #include "runtime/api/map.h"
+#include "runtime/core/rest.h"
 
 #include <green/lock.h>
 
@@ -200,6 +201,7 @@ static void finish(struct green_threadpool *p, struct task *t, void *value,
     if (last) {
         tell(&p->idle_object);
     }
+    gr_rest_release();
 }
 
 /* A thread less; the pool is locked, and is unlocked. */
@@ -260,6 +262,7 @@ static int submit(struct green_threadpool *p, struct task *t)
     struct gr_bucket *b = lock(p);
     gr_list_push_back(&p->queued, &t->node);
     p->n++;
+    gr_rest_hold();
     int more = call_idle(p) ? 0 : wanted(p);
     gr_lot_unlock(b);
     if (make_threads(p, more) == 0) {
@@ -273,6 +276,7 @@ static int submit(struct green_threadpool *p, struct task *t)
     }
     gr_lot_unlock(b);
     if (stuck) {
+        gr_rest_release();
         (void)green_semaphore_release(p->room);
     }
     return stuck ? -ENOMEM : 0;

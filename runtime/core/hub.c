@@ -225,12 +225,6 @@ void gr_hub_poke(struct gr_hub *h)
     }
 }
 
-/* Has another kernel thread left something to do? */
-static bool asked(const struct gr_hub *h)
-{
-    return atomic_load(&h->remote) || atomic_load(&h->requests);
-}
-
 /* Requests, and greens that were woken from elsewhere, in the order they were. */
 static void drain_remote(struct gr_hub *h)
 {
@@ -428,9 +422,6 @@ static void turn(struct gr_hub *h)
         fire_alarms(h);
         return; /* nothing in the loop can matter */
     }
-    if (!gr_hub_any_ready(h) && !gr_rest_is_idle(h) && !hubs->next && gr_rest_end(h)) {
-        return;
-    }
     if (!h->loop) {
         make_loop(h);
     }
@@ -443,7 +434,7 @@ static void turn(struct gr_hub *h)
             deadline = gr_deadline_in(RETRY_NS);
         }
         (void)atomic_exchange(&h->sleeping, true); /* before the look at what else wakes us */
-        if (asked(h) || gr_sig_unrouted(h)) {
+        if (gr_hub_asked(h) || gr_sig_unrouted(h) || (!hubs->next && gr_rest_end(h))) {
             deadline = 0;
         }
     }
@@ -612,7 +603,7 @@ void gr_yield(void)
     }
     struct gr_hub *h = g->hub;
     if (!gr_hub_any_ready(h)) {
-        if (gr_hub_quiet() || (++h->since_poll < POLL_EVERY && !asked(h))) {
+        if (gr_hub_quiet() || (++h->since_poll < POLL_EVERY && !gr_hub_asked(h))) {
             return;
         }
         h->since_poll = POLL_EVERY; /* or the caller would go on without the hub */

@@ -90,6 +90,12 @@ static inline bool gr_hub_any_ready(const struct gr_hub *h)
     return !gr_list_empty(&h->run) || !gr_list_empty(&h->ready);
 }
 
+/* gr_hub_asked - has another kernel thread left something to do? */
+static inline bool gr_hub_asked(const struct gr_hub *h)
+{
+    return atomic_load(&h->remote) || atomic_load(&h->requests);
+}
+
 /* gr_hub_first - the hub that serves foreign threads; NULL before the start. */
 struct gr_hub *gr_hub_first(void);
 

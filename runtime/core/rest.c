@@ -87,11 +87,31 @@ static bool waits_for_kernel(const struct green *g)
     }
 }
 
-/* Nobody is ready, and everybody else waits. Could one of them be woken? Handlers of the program
- * might do that, and threads that we know nothing of. */
+static atomic_uint held;
+
+void gr_rest_hold(void)
+{
+    atomic_fetch_add(&held, 1);
+}
+
+void gr_rest_release(void)
+{
+    struct gr_hub *h = gr_hub_first();
+    if (atomic_fetch_sub(&held, 1) == 1 && h) {
+        gr_hub_poke(h);
+    }
+}
+
+void gr_rest_fork_child(void)
+{
+    atomic_store(&held, 0);
+}
+
+/* Nobody is ready, and everybody waits. Will something that they have begun wake one of them? */
 static bool anything_left(const struct gr_hub *h)
 {
-    if (h->n_fd_waits || h->n_jobs || h->no_native || has_timers(h) || gr_sig_has_handlers()) {
+    if (h->n_fd_waits || h->n_jobs || h->lacking || has_timers(h) || atomic_load(&held) ||
+        gr_hub_asked(h) /* after the look at @held: who lets go has woken before */) {
         return true;
     }
     GR_LIST_EACH(&h->all, node, tmp)
@@ -104,14 +124,25 @@ static bool anything_left(const struct gr_hub *h)
     return false;
 }
 
+/* Might handlers of the program do that, or threads that we know nothing of? */
+static bool any_stranger(const struct gr_hub *h)
+{
+    return h->no_native || gr_sig_has_handlers();
+}
+
 bool gr_rest_end(struct gr_hub *h)
 {
     struct green *main = h->main;
     if (main->state != GR_PARKED || !(main->park_flags & GR_STUCK) || anything_left(h)) {
         return false;
     }
-    if (main->why != GR_WHY_REST && gr_rest_on_stuck) {
-        gr_rest_on_stuck(h);
+    if (main->why != GR_WHY_REST) {
+        if (any_stranger(h)) {
+            return false;
+        }
+        if (gr_rest_on_stuck) {
+            gr_rest_on_stuck(h);
+        }
     }
     main->ended = EDEADLK;
     gr_hub_ready(h, main);

@@ -15,13 +15,21 @@
 int gr_rest_idle(int priority);
 
 /*
- * gr_rest_join - on main: wait until nothing is left that could make a green run. A deadline of
- * main's own does not count.
+ * gr_rest_join - on main: wait until nothing is left that will make a green run. A deadline of
+ * main's own does not count, nor do handlers of the program and foreign threads, which might.
  * @deadline: 0 lets every ready green run once, and looks
  *
  * Returns 0, -ETIMEDOUT, or -ECANCELED. Switches.
  */
 int gr_rest_join(int64_t deadline);
+
+/*
+ * gr_rest_hold - something has begun on a kernel thread that will wake a green; gr_rest_release -
+ * it has. Any thread; do not switch.
+ */
+void gr_rest_hold(void);
+void gr_rest_release(void);
+void gr_rest_fork_child(void);
 
 /* gr_rest_on_stuck - called by the hub when main is to get -EDEADLK from a wait with GR_STUCK, to
  * report it; or NULL. */

@@ -12,6 +12,7 @@
 #include "runtime/core/hub.h"
 #include "runtime/core/lot.h"
 #include "runtime/core/nudge.h"
+#include "runtime/core/rest.h"
 #include "runtime/core/signal.h"
 #include "runtime/core/standin.h"
 #include "runtime/core/tick.h"
@@ -333,6 +334,7 @@ void gr_runtime_fork_child(void)
     gr_tls_fork_child();
     gr_fd_fork_child();
     gr_lot_fork_child();
+    gr_rest_fork_child();
     gr_sig_fork_child();
     gr_nudge_fork_child(h);
     gr_tick_hub_new(h);

@@ -3,6 +3,7 @@
 #include <green/green.h>
 #include <green/lock.h>
 #include <green/queue.h>
+#include <green/threadpool.h>
 #include <green/timeout.h>
 
 #include "runtime/core/signal.h"
@@ -523,8 +524,47 @@ Test(rest, a_handler_is_left)
 {
     struct sigaction act = {.sa_handler = on_signal};
     cr_assert_eq(gr_sig_action(SIGUSR1, &act, NULL), 0);
-    cr_assert_eq(green_hub_join(MS(5)), -ETIMEDOUT);
-    act.sa_handler = SIG_DFL;
+    event = green_event_new();
+    (void)unnoticed(set_from_outside, event);
+    cr_assert_eq(green_event_wait(event, GREEN_FOREVER), 0);
+}
+
+Test(rest, join_of_the_hub_waits_for_no_handler_and_no_stranger)
+{
+    struct sigaction act = {.sa_handler = on_signal};
     cr_assert_eq(gr_sig_action(SIGUSR1, &act, NULL), 0);
+    gr_hub_foreign();
     cr_assert_eq(green_hub_join(GREEN_FOREVER), 0);
+    cr_assert_eq(green_hub_join(0), 0);
+}
+
+static void *work_for_a_while(void *arg)
+{
+    (void)usleep(20000);
+    return arg;
+}
+
+static void *use_the_pool(void *pool)
+{
+    void *value = NULL;
+    cr_assert_eq(green_threadpool_apply(pool, work_for_a_while, &order, &value, GREEN_FOREVER), 0);
+    cr_assert_eq(value, (void *)&order);
+    return note(NULL);
+}
+
+Test(rest, join_of_the_hub_waits_for_calls_in_a_threadpool)
+{
+    struct green_threadpool *pool = green_threadpool_new(2, GREEN_FOREVER);
+    for (int i = 0; i < 4; i++) {
+        green_unref(go(use_the_pool, (intptr_t)pool));
+    }
+    cr_assert_eq(green_hub_join(0), -ETIMEDOUT);
+    cr_assert_eq(green_hub_join(GREEN_FOREVER), 0);
+    cr_assert_eq(n_order, 4);
+    struct green_result *r;
+    cr_assert_eq(green_threadpool_spawn(pool, work_for_a_while, NULL, &r, GREEN_FOREVER), 0);
+    cr_assert_eq(green_hub_join(GREEN_FOREVER), 0, "nobody waits for it, but it will be set");
+    cr_assert(green_result_ready(r));
+    green_result_free(r);
+    green_threadpool_free(pool);
 }
