@@ -141,6 +141,24 @@ void gr_fd_kick(struct gr_fd *f)
     gr_leave(gr_self);
 }
 
+unsigned gr_fd_cancel(struct gr_fd *f)
+{
+    unsigned n = 0;
+    gr_enter(gr_self);
+    GR_LIST_EACH(&f->waiters, node, tmp)
+    {
+        struct gr_fdlink *l = GR_LIST_ENTRY(node, struct gr_fdlink, link);
+        if (l->single) {
+            l->gone = true;
+            gr_list_remove(node);
+            wake_link(l, 0);
+            n++;
+        }
+    }
+    gr_leave(gr_self);
+    return n;
+}
+
 /* In the hub, before the loop turns: register the descriptors that somebody has begun to wait on.
  */
 void gr_fd_arm_queued(struct gr_hub *h)
@@ -184,8 +202,12 @@ static void add_link(struct gr_fdlink *l, struct gr_fd *f, unsigned events, stru
                      bool exclusive)
 {
     struct gr_hub *h = w->green->hub;
-    *l = (struct gr_fdlink){
-        .f = f, .w = w, .events = events, .exclusive = exclusive, .moved_fd = -1};
+    *l = (struct gr_fdlink){.f = f,
+                            .w = w,
+                            .events = events,
+                            .exclusive = exclusive,
+                            .single = exclusive,
+                            .moved_fd = -1};
     gr_enter(w->green);
     gr_list_push_back(&f->waiters, &l->link);
     queue_arm(h, f);

@@ -54,7 +54,8 @@ struct gr_fdlink {
     struct gr_waiter *w;
     unsigned events; /* GR_IN, GR_OUT */
     bool exclusive;  /* one of these is woken per edge; the others always */
-    bool gone;       /* the number was closed or replaced while waiting */
+    bool single;     /* its wait is for this descriptor alone, as that of all exclusive ones is */
+    bool gone;       /* the number was closed or replaced while waiting; or gr_fd_cancel() */
     uint8_t moved_kind;
     unsigned revents; /* what woke it: GR_IN, GR_OUT, GR_HUP */
     int moved_fd;     /* private number of the file that was waited on, after @gone; -1: none */
@@ -101,6 +102,9 @@ void gr_fd_pass_on(struct gr_fd *f, unsigned event);
  */
 void gr_fd_link(struct gr_fdlink *l, int fd, unsigned events, struct gr_waiter *w);
 void gr_fd_unlink(struct gr_fdlink *l);
+
+/* gr_fd_cancel - end the waits for @f alone, with @gone. Returns how many. On the hub. */
+unsigned gr_fd_cancel(struct gr_fd *f);
 
 /* gr_fd_kick - let everybody who waits on @f look again: something happened that the loop does not
  * report. */

@@ -11,6 +11,8 @@
 static struct green_local *stash; /* int, counts what its thread does */
 static struct green_local *path;  /* char *, inherited */
 
+static int ended_at; /* sum of all */
+
 static void *new_counter(void *arg)
 {
     int *n = malloc(sizeof(*n));
@@ -20,20 +22,17 @@ static void *new_counter(void *arg)
 
 static void end_counter(void *value)
 {
-    printf("a counter ends at %d\n", *(int *)value);
+    ended_at += *(int *)value;
     free(value);
 }
 
 static void *count(void *arg)
 {
-    int *n = green_local_get(stash);
-
-    for (int i = 0; i < 3; i++) {
-        ++*n;
-        printf("%s: %d\n", (char *)arg, *n);
+    for (long i = 0; i < (long)arg; i++) {
+        ++*(int *)green_local_get(stash);
         green_sleep(0);
     }
-    return NULL;
+    return (void *)(long)*(int *)green_local_get(stash);
 }
 
 static void *copy(void *value)
@@ -66,17 +65,22 @@ int main(void)
     int start = 100;
     struct greenlet *g[2];
     pthread_t t;
+    void *value;
 
     stash = green_local_new(new_counter, &start, end_counter);
-    green_spawn(count, "first", &g[0]);
-    green_spawn(count, "second", &g[1]);
-    pthread_create(&t, NULL, count, "pthread");
-    green_joinall(g, 2, NULL, 0, 0, GREEN_FOREVER);
-    pthread_join(t, NULL);
-    count("main");
+    green_spawn(count, (void *)3L, &g[0]);
+    green_spawn(count, (void *)3L, &g[1]);
+    pthread_create(&t, NULL, count, (void *)3L);
+    for (int i = 0; i < 2; i++) {
+        green_get(g[i], &value, GREEN_FOREVER);
+        printf("greenlet %d: %ld\n", i, (long)value);
+        green_unref(g[i]);
+    }
+    pthread_join(t, &value);
+    printf("pthread: %ld\n", (long)value);
+    printf("main: %ld\n", (long)count((void *)3L));
     green_local_free(stash);
-    green_unref(g[0]);
-    green_unref(g[1]);
+    printf("sum of all: %d\n", ended_at);
 
     path = green_inheritable_local_new(copy, NULL, NULL, free);
     green_local_set(path, strdup("main"));
