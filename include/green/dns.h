@@ -2,9 +2,8 @@
  * Looking up names. libc's own functions let other greens run, and timeouts (<green/timeout.h>)
  * reach them, but end only the step at hand: libc goes on to the next server. These return when the
  * time is over; the lookup then ends by itself, and its answer is dropped. Answers, their order and
- * errors are libc's. Like: gevent.resolver.thread
- *
- * Kernel threads that run no greens may call them, too.
+ * errors are libc's. Any green and any kernel thread may make every call; where there are no green
+ * threads they wait as libc does, however long. Like: gevent.resolver.thread
  */
 #ifndef GREEN_DNS_H
 #define GREEN_DNS_H

@@ -16,6 +16,7 @@
  */
 struct lookup {
     atomic_uint refs;
+    atomic_bool begun;
     int rc; /* as the calls return it, and errno */
     int error;
     const char *node; /* getaddrinfo */
@@ -72,6 +73,7 @@ static void look_up(struct lookup *l)
 static void *run(void *arg)
 {
     struct lookup *l = arg;
+    atomic_store(&l->begun, true);
     look_up(l);
     unref(l);
     return NULL;
@@ -92,8 +94,8 @@ static int make(struct lookup *l, int64_t timeout)
         look_up(l);
     } else {
         rc = green_join(g, timeout);
-        if (rc && green_kill(g, 0, 0) == 0 && green_ended(g)) {
-            atomic_fetch_sub(&l->refs, 1); /* it has not even begun */
+        if (rc && green_kill(g, 0, 0) == 0 && green_ended(g) && !atomic_load(&l->begun)) {
+            atomic_fetch_sub(&l->refs, 1); /* it never will */
         }
         green_unref(g);
         if (rc) {

@@ -102,12 +102,23 @@ static void *look_up(void *arg)
         freeaddrinfo(found);
     }
     atomic_store(&foreign_rc, rc + 1000);
+    for (int i = 0; i < 100; i++) {
+        found = NULL;
+        rc = green_getaddrinfo("localhost", NULL, NULL, &found, i * MS(1) / 50);
+        if (rc == 0) {
+            freeaddrinfo(found);
+        } else if (rc != EAI_SYSTEM || errno != ETIMEDOUT) {
+            atomic_store(&foreign_rc, rc);
+        }
+    }
     return NULL;
 }
 
-Test(dns, kernel_threads_may_call)
+Test(dns, kernel_thread_may_look_up_and_leave_at_any_moment)
 {
     pthread_t t = foreign(look_up, NULL);
     join_foreign(t);
     cr_assert_eq(atomic_load(&foreign_rc), 1000);
+    settle();
+    cr_assert_eq(gr_self->hub->n_greens, 1);
 }
