@@ -13,8 +13,8 @@ struct green_signal;
 /*
  * green_signal_handler - have @fn(@arg) run in a new green, where it may do anything, each time
  * that the process gets @signal. Of several for one signal every one runs, in the order they were
- * made, with the signal mask of who made them. They keep no process alive, and stay in force in a
- * forked child.
+ * made, with the signal mask of who made them. They keep no process alive, stay in force in a
+ * forked child, and a wait that only they could end is no deadlock.
  * @out: receives what green_signal_cancel() takes
  *
  * Returns 0, -EINVAL (a signal that cannot be handled), -ENOMEM, -ENOTSUP (no green threads here).

@@ -61,7 +61,7 @@ int main(void)
     free(text);
 
     struct green_command slow = {.shell = "echo begun; exec sleep 1000"};
-    int rc = green_check_output(&slow, &text, NULL, NULL, GREEN_MS(200));
+    int rc = green_check_output(&slow, &text, NULL, NULL, GREEN_S(1));
     printf("%s: %s", strerror(-rc), text);
     free(text);
 

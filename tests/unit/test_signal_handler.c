@@ -33,6 +33,16 @@ static struct green_signal *handle(int sig, intptr_t arg)
     return s;
 }
 
+/* Until there have been @n calls; and no more come. */
+static void calls(int n)
+{
+    while (n_calls < n) {
+        green_sleep(MS(1));
+    }
+    green_sleep(MS(2));
+    cr_assert_eq(n_calls, n);
+}
+
 Test(signal_handler, runs_in_a_green_while_main_waits)
 {
     struct green_signal *s = handle(SIGUSR1, 5);
@@ -67,15 +77,13 @@ Test(signal_handler, several_run_in_order_and_each_time)
     struct green_signal *c = handle(SIGUSR2, 3);
     for (int i = 1; i <= 3; i++) {
         cr_assert_eq(raise(SIGUSR1), 0);
-        green_sleep(MS(10));
-        cr_assert_eq(n_calls, 2 * i);
+        calls(2 * i);
     }
     cr_assert(order[0] == 1 && order[1] == 2 && order[4] == 1 && order[5] == 2);
     green_signal_cancel(a);
     cr_assert_eq(raise(SIGUSR1), 0);
     cr_assert_eq(raise(SIGUSR2), 0);
-    green_sleep(MS(10));
-    cr_assert_eq(n_calls, 8);
+    calls(8);
     green_signal_cancel(b);
     green_signal_cancel(c);
 }
@@ -166,9 +174,6 @@ Test(signal_handler, storm)
             green_sleep(0);
         }
     }
-    for (int i = 0; i < 500 && n_calls < N; i++) {
-        green_sleep(MS(10));
-    }
-    cr_assert_eq(n_calls, N);
+    calls(N);
     green_signal_cancel(s);
 }
