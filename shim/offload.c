@@ -28,15 +28,16 @@
 struct offload {
     struct offload *next;
     struct gr_signature *signature;
-    void *original; /* NULL: not in place yet */
-    void *code;     /* what it is led to */
-    bool failed;    /* said once */
+    void *original;    /* NULL: not in place */
+    const void *entry; /* where the function is, then */
+    void *code;        /* what it is led to */
+    bool failed;       /* said once */
     char *symbol;
     char library[];
 };
 
+static bool starting;            /* what is loaded now will stay */
 static struct offload *offloads; /* never shortened; changed with the lock of body.h */
-static unsigned n_awaited;       /* whose library is not loaded */
 
 /* --- a call --- */
 
@@ -95,8 +96,8 @@ static int lead(struct offload *o, const struct gr_image *im, bool fresh)
     if (!sym || sym->st_shndx == SHN_UNDEF) {
         return fail(o, -ENOENT, "the library has no such function");
     }
-    const void *entry = (const void *)(im->base + sym->st_value);
-    int rc = gr_body_redirect(im, o->symbol, entry, o->code, &o->original, fresh);
+    o->entry = (const void *)(im->base + sym->st_value);
+    int rc = gr_body_redirect(im, o->symbol, o->entry, o->code, &o->original, fresh);
     if (rc == -EBUSY) {
         o->original = NULL;
         return fail(o, rc, gr_body_refusal());
@@ -120,7 +121,6 @@ static int lead_all(const struct offload *which, bool fresh)
         struct gr_image im;
         if (!o->original && !o->failed && gr_image_named(o->library, &im)) {
             int rc = lead(o, &im, fresh);
-            n_awaited--;
             result = o == which ? rc : result;
         }
     }
@@ -129,10 +129,21 @@ static int lead_all(const struct offload *which, bool fresh)
 
 /* --- libraries that are loaded later --- */
 
+/* Libraries that have been unloaded may come back. */
+static void forget_unloaded(void)
+{
+    for (struct offload *o = offloads; o; o = o->next) {
+        struct gr_image im;
+        if (o->original && !gr_image_of(o->entry, &im)) {
+            o->original = NULL;
+        }
+    }
+}
+
 /* In place of the loader's empty function. */
 static void on_objects(void)
 {
-    if (!__atomic_load_n(&n_awaited, __ATOMIC_RELAXED) || _r_debug.r_state != RT_CONSISTENT) {
+    if (_r_debug.r_state != RT_CONSISTENT) {
         return;
     }
     int saved = errno;
@@ -141,6 +152,7 @@ static void on_objects(void)
         gr_enter(g);
     }
     gr_body_lock();
+    forget_unloaded();
     (void)lead_all(NULL, true);
     gr_body_unlock();
     if (g) {
@@ -209,16 +221,10 @@ static int add(const char *library, const char *symbol, struct gr_signature *sig
     }
     o->next = offloads;
     offloads = o;
-    n_awaited++;
     int rc = lead_all(o, false);
-    if (rc == 0 && !o->original) {
-        const char *why = watch_loader();
-        if (why) {
-            n_awaited--;
-            return fail(o, -ENOTSUP, why);
-        }
-    }
-    return rc;
+    bool stays = o->original && starting;
+    const char *why = rc || stays ? NULL : watch_loader();
+    return why && !o->original ? fail(o, -ENOTSUP, why) : rc;
 }
 
 int green_offload(const char *library, const char *symbol, const char *signature)
@@ -271,6 +277,7 @@ void gr_offload_init(char **envp)
 {
     const char *list = gr_config_look_up(envp, GR_OFFLOAD_VARIABLE);
     char *copy = list && *list ? strdup(list) : NULL;
+    starting = gr_at_start;
     for (char *at = copy; at && *at;) {
         char *end = strchrnul(at, GR_OFFLOAD_SEPARATOR);
         char *next = *end ? end + 1 : end;
@@ -280,5 +287,6 @@ void gr_offload_init(char **envp)
         }
         at = next;
     }
+    starting = false;
     free(copy);
 }

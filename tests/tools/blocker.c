@@ -33,6 +33,9 @@ static int open_library(const char *path)
 {
 #ifdef LATE
     void *handle = dlopen(path, RTLD_NOW);
+    if (handle && dlclose(handle) == 0) {
+        handle = dlopen(path, RTLD_NOW); /* once more: it was unloaded */
+    }
     if (!handle) {
         (void)fprintf(stderr, "%s\n", dlerror());
         return -1;
