@@ -96,3 +96,39 @@ def there_at_the_start_all_is_patched(p):
                 out = subprocess.run([program_], capture_output=True, timeout=TIMEOUT,
                                      env=clean_environment({"LD_PRELOAD": preload, **env}))
                 passes(out, output)
+
+
+# What threads have that pthread_create() makes, greenlets have too, also the very first.
+KEYS = r"""
+#include <green/green.h>
+#include <pthread.h>
+#include <stdio.h>
+static pthread_key_t key;
+static void destroy(void *value)
+{
+    printf("destroyed %s\n", (char *)value);
+}
+static void *body(void *arg)
+{
+    pthread_setspecific(key, arg);
+    return NULL;
+}
+int main(void)
+{
+    struct greenlet *g;
+    if (pthread_key_create(&key, destroy) || green_spawn(body, "one", &g) ||
+        green_join(g, GREEN_FOREVER))
+        return 1;
+    green_unref(g);
+    return 0;
+}
+"""
+
+
+@test
+def the_first_greenlet_is_a_whole_thread(p):
+    real(p)
+    program_ = p.compile(KEYS, p.path("keys"), f"-I{TOP}/include", f"-L{BUILD}",
+                         f"-Wl,-rpath,{BUILD}", "-lgreenshim", "-pthread")
+    passes(subprocess.run([program_], capture_output=True, timeout=TIMEOUT,
+                          env=clean_environment({})), b"destroyed one\n")
