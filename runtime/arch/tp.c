@@ -121,8 +121,8 @@ void gr_tp_init(long trap)
 {
     gr_tp_now = gr_tp_get();
     gr_tp_writable = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0 && trap < 2;
-    if (!gr_tp_writable && !gr_tp_trap && trap && !RUNNING_ON_VALGRIND &&
-        !__lsan_do_leak_check && processor_can() && !is_traced() && instruction_works()) {
+    if (!gr_tp_writable && !gr_tp_trap && trap && !RUNNING_ON_VALGRIND && !__lsan_do_leak_check &&
+        processor_can() && !is_traced() && instruction_works()) {
         gr_tp_trap = make_trap();
     }
     gr_debug(1, "thread pointers are switched by %s",
