@@ -613,10 +613,13 @@ Test(foreign, sleeps_errors_and_what_is_for_greens_only)
 
 /* --- before there are greens --- */
 
+static atomic_int tried;
+
 static void *before_the_start(void *arg)
 {
     cr_assert_eq(green_spawn(note, NULL, NULL), -ENOTSUP);
     cr_assert_eq(green_event_wait(arg, MS(1)), -ETIMEDOUT);
+    atomic_store(&tried, 1);
     cr_assert_eq(green_event_wait(arg, GREEN_FOREVER), 0);
     cr_assert(!gr_active, "a kernel thread has not made itself main");
     return NULL;
@@ -627,7 +630,10 @@ Test(early, a_kernel_thread_waits_before_there_are_greens)
     pthread_t t;
     struct green_event *e = green_event_new();
     cr_assert_eq(pthread_create(&t, NULL, before_the_start, e), 0);
-    (void)usleep(20000);
+    while (!atomic_load(&tried)) {
+        (void)usleep(1000);
+    }
+    (void)usleep(5000); /* it waits by now, most likely */
     green_event_set(e);
     pthread_join(t, NULL);
     green_event_free(e);
