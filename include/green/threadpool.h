@@ -13,6 +13,7 @@
 #define GREEN_THREADPOOL_H
 
 #include <green/base.h>
+#include <green/call.h>
 #include <green/event.h>
 #include <green/green.h>
 #include <green/map.h>
@@ -49,6 +50,36 @@ GREEN_API void green_threadpool_free(struct green_threadpool *p);
  */
 GREEN_API int green_threadpool_spawn(struct green_threadpool *p, void *(*fn)(void *), void *arg,
                                      struct green_result **out, int64_t timeout);
+
+/*
+ * green_threadpool_call - have a thread call any function, when there is room.
+ * @out:       receives where the result will be, to be given to green_result_free(); NULL: it is
+ * not wanted. Its value is as that of green_spawn_call().
+ * @fn:        any function; the macro below converts it
+ * @signature: its type; <green/call.h> tells the letters. Then come the arguments, as for
+ *             green_spawn_call()
+ *
+ * Returns 0, -EINVAL (@signature is wrong; @fn or the address of a struct is NULL), or as
+ * green_threadpool_spawn(). Switches if it waits. Like: ThreadPool.spawn(function, *args)
+ */
+GREEN_API int green_threadpool_call(struct green_threadpool *p, struct green_result **out,
+                                    green_function *fn, const char *signature, ...);
+
+/* The same for a function of any type. Returns what the function does. Switches if it waits. */
+#define green_threadpool_call(p, out, fn, ...)                                                     \
+    (green_threadpool_call)((p), (out), (green_function *)(fn), __VA_ARGS__)
+
+/*
+ * green_threadpool_call_get - wait for the result of green_threadpool_call().
+ * @out:     receives it in its own type; may be NULL; untouched on failure
+ * @size:    of *@out; with void nothing is written, whatever it is
+ * @timeout: ns, GREEN_FOREVER, or 0 to only look
+ *
+ * Returns 0, -EINVAL (@size is not that of the result, or @r is of something else), or as
+ * green_result_get(). Switches unless the call has ended.
+ */
+GREEN_API int green_threadpool_call_get(struct green_result *r, void *out, size_t size,
+                                        int64_t timeout);
 
 /*
  * green_threadpool_apply - have a thread call @fn(@arg), and wait for the value. Called by a thread

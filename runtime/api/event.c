@@ -4,6 +4,7 @@
 #include "runtime/api/api.h"
 #include "runtime/api/error.h"
 #include "runtime/api/object.h"
+#include "runtime/api/signature.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -74,6 +75,7 @@ struct green_result {
     bool ready;
     void *value;
     struct green_error *error;
+    struct gr_call *call; /* @value may point into it; or NULL */
 };
 
 static bool result_ready(const struct green_object *o)
@@ -102,8 +104,19 @@ void green_result_free(struct green_result *r)
 {
     if (r && atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) == 1) {
         gr_error_free(r->error);
+        gr_call_free(r->call);
         free(r);
     }
+}
+
+void gr_result_keep_call(struct green_result *r, struct gr_call *c)
+{
+    r->call = c;
+}
+
+struct gr_call *gr_result_call(const struct green_result *r)
+{
+    return r->call;
 }
 
 void gr_result_store(struct green_result *r, void *value, struct green_error *error)

@@ -5,6 +5,7 @@
 #include "runtime/api/error.h"
 #include "runtime/api/event.h"
 #include "runtime/api/map.h"
+#include "runtime/api/signature.h"
 #include "runtime/core/rest.h"
 
 #include <green/lock.h>
@@ -401,15 +402,22 @@ static void into_result(struct task *t, void *value, struct green_error *error)
     free(t);
 }
 
-int green_threadpool_spawn(struct green_threadpool *p, void *(*fn)(void *), void *arg,
-                           struct green_result **out, int64_t timeout)
+/* As green_threadpool_spawn(). @c is freed with the result; it may be NULL. */
+static int spawn(struct green_threadpool *p, void *(*fn)(void *), void *arg, struct gr_call *c,
+                 struct green_result **out, int64_t timeout)
 {
+    struct green_result *r = green_result_new();
+    if (!r) {
+        gr_call_free(c);
+        return -ENOMEM;
+    }
+    gr_result_keep_call(r, c);
     int rc = green_semaphore_acquire(p->room, timeout);
     if (rc) {
+        green_result_free(r);
         return rc;
     }
-    struct green_result *r = green_result_new();
-    struct task *t = r ? malloc(sizeof(*t)) : NULL;
+    struct task *t = malloc(sizeof(*t));
     if (t) {
         *t = (struct task){.fn = fn, .arg = arg, .ended = into_result, .to = gr_result_ref(r)};
         rc = submit(p, t);
@@ -427,6 +435,33 @@ int green_threadpool_spawn(struct green_threadpool *p, void *(*fn)(void *), void
         *out = r;
     }
     return rc;
+}
+
+int green_threadpool_spawn(struct green_threadpool *p, void *(*fn)(void *), void *arg,
+                           struct green_result **out, int64_t timeout)
+{
+    return spawn(p, fn, arg, NULL, out, timeout);
+}
+
+int(green_threadpool_call)(struct green_threadpool *p, struct green_result **out,
+                           green_function *fn, const char *signature, ...)
+{
+    struct gr_call *c;
+    va_list ap;
+    va_start(ap, signature);
+    int rc = gr_call_new(fn, signature, ap, &c);
+    va_end(ap);
+    return rc ? rc : spawn(p, gr_call_run, c, c, out, GREEN_FOREVER);
+}
+
+int green_threadpool_call_get(struct green_result *r, void *out, size_t size, int64_t timeout)
+{
+    const struct gr_call *c = gr_result_call(r);
+    if (!c) {
+        return -EINVAL;
+    }
+    int rc = green_result_get(r, NULL, timeout);
+    return rc || !out ? rc : gr_call_copy_result(c, out, size);
 }
 
 /* As green_threadpool_apply(); the result, if there is one, into *@r, to be freed. */

@@ -336,6 +336,45 @@ Test(threadpool, no_thread_to_be_had)
     end_pool(p);
 }
 
+static double half_of(int n, const char *s, double d)
+{
+    calls++;
+    return (n + (double)strlen(s) + d) / 2;
+}
+
+static void nothing(void)
+{
+    calls++;
+}
+
+Test(threadpool, functions_of_any_type)
+{
+    struct green_threadpool *p = new_pool(2);
+    struct green_result *r;
+    double y = 0;
+    char text[] = "four";
+    cr_assert_eq(green_threadpool_call(p, &r, half_of, "d(isd)", 3, text, 1.5), 0);
+    text[0] = '\0';
+    cr_assert_eq(green_threadpool_call_get(r, &y, sizeof(y), GREEN_FOREVER), 0);
+    cr_assert_eq(y, 4.25, "strings are copied");
+    cr_assert_eq(*(double *)green_result_value(r), 4.25);
+    int n = 0;
+    cr_assert_eq(green_threadpool_call_get(r, &n, sizeof(n), 0), -EINVAL);
+    green_result_free(r);
+    cr_assert_eq(green_threadpool_call(p, &r, fails, "p(p)", &n), 0);
+    cr_assert_eq(green_threadpool_call_get(r, &n, sizeof(n), GREEN_FOREVER), -EPROTO);
+    cr_assert_eq(green_result_error(r)->payload, &n);
+    green_result_free(r);
+    cr_assert_eq(green_threadpool_call(p, NULL, nothing, "v()"), 0);
+    cr_assert_eq(green_threadpool_call(p, &r, half_of, "d(is", 3, text), -EINVAL);
+    cr_assert_eq(green_threadpool_call(p, &r, NULL, "v()"), -EINVAL);
+    r = go(p, twice, 1);
+    cr_assert_eq(green_threadpool_call_get(r, NULL, 0, GREEN_FOREVER), -EINVAL);
+    cr_assert_eq(value_of(r), 2);
+    end_pool(p);
+    cr_assert_eq(calls, 3);
+}
+
 static struct green_threadpool *shared;
 
 static void *apply_again(void *arg)
