@@ -151,7 +151,7 @@ class Comment:
     def file_page(self):
         """The same for the header itself, whose first sentence is what it is."""
         first, *more = self.said[""][""]
-        sentence, _, rest = re.sub(r"\.(?= [A-Z]|$)", ".\n", first, count=1).partition("\n")
+        sentence, _, rest = re.sub(r"\.(?= |$)", ".\n", first, count=1).partition("\n")
         self.said[""][""] = [text for text in (rest.strip(), *more) if text]
         return self.page("", "").replace("/** ", f"/** \\file\n\\brief {sentence}\n\n", 1)
 

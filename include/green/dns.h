@@ -10,13 +10,15 @@
 
 #include <green/base.h>
 
-#include <netdb.h>
+#include <netdb.h> /* in strict C without struct addrinfo */
 #include <netinet/in.h>
 #include <sys/socket.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+struct addrinfo;
 
 /*
  * green_getaddrinfo - getaddrinfo(3) within @timeout ns.
