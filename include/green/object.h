@@ -30,7 +30,7 @@ GREEN_API int green_ready(const struct green_object *o);
 /*
  * green_link - call @fn(@o, @arg) once, when @o is ready, in a green of its own, where it may wait.
  * Links are called in the order they were made; if @o is ready already it is called soon, never
- * before green_link() returns.
+ * before green_link() returns. A greenlet or result lives until then, whoever gives it back.
  *
  * Returns 0 or -ENOMEM, -ENOTSUP (no green threads here). Does not switch. Like: Greenlet.link
  */

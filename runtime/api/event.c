@@ -83,11 +83,22 @@ static bool result_ready(const struct green_object *o)
     return GR_CONTAINER_OF(o, struct green_result, object)->ready;
 }
 
+static void hold_result(struct green_object *o, bool on)
+{
+    struct green_result *r = GR_CONTAINER_OF(o, struct green_result, object);
+    if (on) {
+        (void)gr_result_ref(r);
+    } else {
+        green_result_free(r);
+    }
+}
+
 struct green_result *green_result_new(void)
 {
     struct green_result *r = calloc(1, sizeof(*r));
     if (r) {
         gr_object_init(&r->object, result_ready, false);
+        r->object.hold = hold_result;
         r->object.why = GR_WHY_RESULT;
         atomic_init(&r->refs, 1);
     }

@@ -25,12 +25,23 @@ static bool greenlet_ready(const struct green_object *o)
     return GR_CONTAINER_OF(o, struct greenlet, object)->state == GREENLET_ENDED;
 }
 
+static void hold_greenlet(struct green_object *o, bool on)
+{
+    struct greenlet *gl = GR_CONTAINER_OF(o, struct greenlet, object);
+    if (on) {
+        (void)green_ref(gl);
+    } else {
+        green_unref(gl);
+    }
+}
+
 static struct greenlet *new_greenlet(void)
 {
     struct greenlet *gl = malloc(sizeof(*gl)); /* calloc() does without malloc's fast lists */
     if (gl) {
         *gl = (struct greenlet){0};
         gr_object_init(&gl->object, greenlet_ready, false);
+        gl->object.hold = hold_greenlet;
         gl->object.why = GR_WHY_GREENLET;
         atomic_init(&gl->refs, 1);
         gl->start.heap_index = -1;

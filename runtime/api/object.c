@@ -12,6 +12,7 @@ void gr_object_init(struct green_object *o, bool (*ready)(const struct green_obj
 {
     o->ready = ready;
     o->consumed = consumed;
+    o->hold = NULL;
     o->why = GR_WHY_OBJECT;
     gr_list_init(&o->links);
     o->n_links = 0;
@@ -97,10 +98,23 @@ struct callback {
     struct gr_request request; /* for one, if a kernel thread made the link */
 };
 
+static void hold(struct green_object *o, bool on)
+{
+    if (o->hold) {
+        o->hold(o, on);
+    }
+}
+
+static void forget(struct callback *c)
+{
+    hold(c->object, false);
+    free(c);
+}
+
 static void call(struct callback *c)
 {
     c->fn(c->object, c->arg);
-    free(c);
+    forget(c);
 }
 
 static void call_here(struct gr_link *l)
@@ -121,7 +135,7 @@ static void *wait_and_call(void *arg)
     if (c->fn) {
         call(c);
     } else {
-        free(c); /* was unlinked */
+        forget(c); /* was unlinked */
     }
     return NULL;
 }
@@ -171,6 +185,7 @@ static int link_to(struct green_object *o, green_link_fn *fn, void *arg, bool ra
         return -ENOMEM;
     }
     *c = (struct callback){.object = o, .fn = fn, .arg = arg};
+    hold(o, true);
     struct green *g = NULL;
     struct gr_bucket *b = gr_lot_lock(o);
     if (raw && !o->ready(o)) {
@@ -180,12 +195,12 @@ static int link_to(struct green_object *o, green_link_fn *fn, void *arg, bool ra
     }
     gr_lot_unlock(b);
     if (gr_api_start()) {
-        free(c);
+        forget(c);
         return -ENOTSUP;
     }
     bool outside = !gr_hub_here();
     if (!outside && !(g = caller_for(c))) {
-        free(c);
+        forget(c);
         return -ENOMEM;
     }
     b = gr_lot_lock(o);
@@ -241,7 +256,7 @@ int green_unlink(struct green_object *o, green_link_fn *fn, void *arg)
         found->fn = NULL;
         gr_wake(&found->turn);
     } else {
-        free(found);
+        forget(found);
     }
     return 1;
 }

@@ -487,6 +487,27 @@ static void unlink_next(struct green_object *o, void *arg)
     cr_assert_eq(green_unlink(o, note_link, (void *)2), 1);
 }
 
+static void see_value(struct green_object *o, void *arg)
+{
+    *(int *)arg = green_ready(o);
+}
+
+Test(greenlet, lives_until_its_links_were_called)
+{
+    struct greenlet *g;
+    struct green_result *r = green_result_new();
+    int saw[2] = {0, 0};
+    cr_assert_eq(green_spawn(note_nothing, NULL, &g), 0);
+    cr_assert_eq(green_link(green_greenlet_object(g), see_value, &saw[0]), 0);
+    cr_assert_eq(green_link(green_result_object(r), see_value, &saw[1]), 0);
+    green_unref(g);
+    green_result_set(r, NULL);
+    green_result_free(r);
+    settle();
+    cr_assert_eq(saw[0], 1);
+    cr_assert_eq(saw[1], 1);
+}
+
 Test(greenlet, a_link_may_unlink_a_later_one)
 {
     struct greenlet *g = go(nap, 1);
