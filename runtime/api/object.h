@@ -22,8 +22,9 @@ struct gr_link {
 struct green_object {
     bool (*ready)(const struct green_object *o);
     bool consumed; /* one link may use up what makes it ready: ask again before each */
-    void (*hold)(struct green_object *o, bool on); /* a callback will be given it; NULL: not counted */
-    uint8_t why;   /* enum gr_why, what somebody waits for here; GR_WHY_OBJECT at first */
+    void (*hold)(struct green_object *o,
+                 bool on); /* a callback will be given it; NULL: not counted */
+    uint8_t why;           /* enum gr_why, what somebody waits for here; GR_WHY_OBJECT at first */
     struct gr_list links;
     uint64_t n_links; /* made so far */
 };

@@ -8,18 +8,47 @@
 
 #include <setjmp.h>
 #include <signal.h>
+#include <stdlib.h>
 
 TestSuite(tp, .timeout = 60);
 
+static GR_TLS int own;
+
+static GR_NOINLINE int *address_of_own(void)
+{
+    return &own;
+}
+
+static void *keep_own(void *arg)
+{
+    for (int i = 0; i < 1000; i++) {
+        *address_of_own() = (int)(intptr_t)arg + i;
+        gr_yield();
+        if (*address_of_own() != (int)(intptr_t)arg + i) {
+            return NULL;
+        }
+    }
+    return arg;
+}
+
+Test(tp, each_has_its_own_without_the_trap)
+{
+    setenv("GREENSHIM_TP_TRAP", "0", 1);
+    start();
+    cr_assert(!gr_tp_traps());
+    struct green *g = spawn(keep_own, (void *)5000);
+    cr_assert_eq(keep_own((void *)9), (void *)9);
+    cr_assert_eq(join(g), (void *)5000);
+}
+
 #if defined(__x86_64__)
 
-static GR_TLS int own;
 static int n_handled;
 static sigjmp_buf back;
 
 static void start_with_trap(void)
 {
-    gr_config.tp_trap = 2;
+    setenv("GREENSHIM_TP_TRAP", "2", 1);
     start();
     if (!gr_tp_traps()) {
         cr_skip_test("user space may not write the thread pointer here");
@@ -30,11 +59,6 @@ static void start_with_trap(void)
 static void lose(void)
 {
     __asm__ volatile("wrfsbase %0" : : "r"(gr_tp_trap) : "memory");
-}
-
-static GR_NOINLINE int *address_of_own(void)
-{
-    return &own;
 }
 
 static void *lose_often(void *arg)
