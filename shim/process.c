@@ -120,20 +120,52 @@ GR_SHIM pid_t fork(void)
     return real.fork();
 }
 
+void gr_spawn_begin(void)
+{
+    gr_fdtable_fork(true);
+    gr_sig_expose();
+    gr_enter(gr_self);
+}
+
+int gr_spawn_end(int rc)
+{
+    gr_leave(gr_self);
+    gr_sig_conceal();
+    if (rc == 0) {
+        gr_child_made();
+    }
+    return rc;
+}
+
 /*
- * vfork - <unistd.h>; vfork(2). Its body is a jump to what is returned here, vfork_*.S: libc's own
- * returns twice, so no frame of ours may lie between it and its caller.
- * Class:    TRACK
- * Differs:  once the first thread was made vfork is fork: a child that shared our memory would run
- *           on our tables, and stop all greens. The parent does not see what it writes to memory.
+ * vfork - <unistd.h>; vfork(2). In assembly, vfork_*.S: it returns twice, so no frame of ours may
+ * lie between the system call and the caller.
+ * Class:    TRACK. All threads stand still until the child has begun its program, or ended.
+ * Differs:  fork on aarch64 once the first thread was made: the parent does not see what the child
+ *           writes to memory.
  */
 pid_t (*gr_vfork_way(void))(void)
 {
-    if (gr_active) {
-        return fork;
+    if (!gr_active) {
+        gr_fdtable_fork(false);
+        return real.vfork;
     }
-    gr_fdtable_fork(false);
-    return real.vfork;
+#if defined(__x86_64__)
+    if (gr_on_green()) {
+        GR_COUNT(vfork);
+        gr_spawn_begin();
+        gr_self->vforked = true;
+        return NULL;
+    }
+#endif
+    return fork;
+}
+
+long gr_vfork_end(long rc)
+{
+    gr_self->vforked = false;
+    (void)gr_spawn_end(rc < 0);
+    return gr_ret(rc);
 }
 
 GR_SHIM pid_t _Fork(void)

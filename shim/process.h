@@ -25,8 +25,19 @@ void gr_fork_prepare(void);
 void gr_fork_parent(void);
 void gr_fork_child(void);
 
-/* gr_vfork_way - what vfork() is for the caller: libc's, or fork(). */
+/*
+ * gr_spawn_begin - on a green, before a child is made that runs in our memory up to its exec, as if
+ * it were this green: what it does there must be libc's plain work, so it is marked as the
+ * runtime's. The process stands still meanwhile. gr_spawn_end - after that; @rc: 0 if there is a
+ * child. Returns @rc.
+ */
+void gr_spawn_begin(void);
+int gr_spawn_end(int rc);
+
+/* gr_vfork_way - what vfork() is for the caller: libc's, or fork(), or NULL: vfork_*.S makes the
+ * system call itself and then, in the parent, gr_vfork_end() with what it gave. */
 pid_t (*gr_vfork_way(void))(void) __attribute__((visibility("hidden")));
+long gr_vfork_end(long rc) __attribute__((visibility("hidden")));
 
 /* gr_wait4 - wait4(2), gr_waitid - waitid(2), on the calling green. A result or -errno. Switch
  * unless WNOHANG. */

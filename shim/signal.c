@@ -21,9 +21,16 @@ static void bits_set(uint64_t bits, sigset_t *set)
 
 /* --- dispositions --- */
 
+/* Are they kept here? The child of a vfork() has its own, in the kernel. */
+static bool are_ours(void)
+{
+    const struct green *g = gr_self;
+    return gr_active && !(g && g->vforked);
+}
+
 GR_SHIM int sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 {
-    if (!gr_active) {
+    if (!are_ours()) {
         return real.sigaction(sig, act, old);
     }
     return (int)gr_ret(gr_sig_action(sig, act, old));
@@ -48,7 +55,7 @@ static sighandler_t set_handler(int sig, sighandler_t handler, int flags)
 
 GR_SHIM sighandler_t signal(int sig, sighandler_t handler)
 {
-    if (!gr_active) {
+    if (!are_ours()) {
         return real.signal(sig, handler);
     }
     bool interrupts = sig > 0 && sig < NSIG && sigismember(&interrupting, sig) == 1;
@@ -57,13 +64,13 @@ GR_SHIM sighandler_t signal(int sig, sighandler_t handler)
 
 GR_SHIM sighandler_t __sysv_signal(int sig, sighandler_t handler)
 {
-    return gr_active ? set_handler(sig, handler, SA_RESETHAND | SA_NODEFER)
-                     : real.__sysv_signal(sig, handler);
+    return are_ours() ? set_handler(sig, handler, SA_RESETHAND | SA_NODEFER)
+                      : real.__sysv_signal(sig, handler);
 }
 
 GR_SHIM int siginterrupt(int sig, int on)
 {
-    if (!gr_active) {
+    if (!are_ours()) {
         int rc = real.siginterrupt(sig, on);
         if (rc == 0) {
             (void)(on ? sigaddset(&interrupting, sig) : sigdelset(&interrupting, sig));

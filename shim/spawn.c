@@ -22,27 +22,6 @@ extern char **environ;
 /* --- posix_spawn --- */
 
 /*
- * Up to its exec the child runs libc in our memory, as if it were this green. What it does there
- * must be libc's plain work: it is marked as the runtime's.
- */
-static void before_spawn(void)
-{
-    gr_fdtable_fork(true);
-    gr_sig_expose();
-    gr_enter(gr_self);
-}
-
-static int after_spawn(int rc)
-{
-    gr_leave(gr_self);
-    gr_sig_conceal();
-    if (rc == 0) {
-        gr_child_made();
-    }
-    return rc;
-}
-
-/*
  * posix_spawn - <spawn.h>; POSIX.1-2024 posix_spawn(), posix_spawnp()
  * Class:    TRACK. The whole process stands still until the child has begun to run its program.
  */
@@ -53,8 +32,8 @@ GR_SHIM int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_act
         return real.posix_spawn(pid, path, actions, attr, argv, envp);
     }
     GR_COUNT(posix_spawn);
-    before_spawn();
-    return after_spawn(real.posix_spawn(pid, path, actions, attr, argv, envp));
+    gr_spawn_begin();
+    return gr_spawn_end(real.posix_spawn(pid, path, actions, attr, argv, envp));
 }
 
 GR_SHIM int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
@@ -64,16 +43,16 @@ GR_SHIM int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_ac
         return real.posix_spawnp(pid, file, actions, attr, argv, envp);
     }
     GR_COUNT(posix_spawnp);
-    before_spawn();
-    return after_spawn(real.posix_spawnp(pid, file, actions, attr, argv, envp));
+    gr_spawn_begin();
+    return gr_spawn_end(real.posix_spawnp(pid, file, actions, attr, argv, envp));
 }
 
 static int spawn_shell(pid_t *pid, const char *command, const posix_spawn_file_actions_t *actions,
                        const posix_spawnattr_t *attr)
 {
     char *argv[] = {"sh", "-c", (char *)command, NULL};
-    before_spawn();
-    return after_spawn(real.posix_spawn(pid, SHELL, actions, attr, argv, environ));
+    gr_spawn_begin();
+    return gr_spawn_end(real.posix_spawn(pid, SHELL, actions, attr, argv, environ));
 }
 
 /* Wait for the end of @pid, whatever handlers run. */

@@ -55,6 +55,7 @@ struct green {
     bool cancel_disabled;
     bool cancel_async;
     bool exiting;    /* past pthread_exit() or a cancellation: requests have no effect */
+    bool vforked;    /* it is the child of a vfork() that runs, in our memory */
     bool own_malloc; /* its malloc words are its own for now: it was interrupted inside malloc */
     _Atomic bool interrupts_locked;
     unsigned handlers; /* handlers in progress that interrupted it anywhere */
