@@ -1,6 +1,6 @@
 # Benchmark servers, client and micro-benchmarks, and the demo's server: plain programs, compiled
-# without any reference to the library, but for greenlets, which uses its interface. One optimisation
-# level for all, whatever BUILD says.
+# without any reference to the library, but for greenlets, which uses its interface. One level of
+# optimisation for all, whatever BUILD says.
 
 BENCH_DIR    := $(B)/tests/bench
 BENCH_CFLAGS := -std=gnu11 -O2 -g $(WARN) -pthread

@@ -1,5 +1,5 @@
-/* vfork, before the first thread and in threads: the parent waits, and sees what the child writes to
-   memory; what it does to its descriptors, signals and mask is the child's alone. */
+/* vfork, before the first thread and in threads: the parent waits, and sees what the child writes
+   to memory; what it does to its descriptors, signals and mask is the child's alone. */
 /* MODES: native green nodeep harvest off */
 #include "testlib.h"
 
