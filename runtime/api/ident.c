@@ -35,7 +35,9 @@ unsigned gr_ident_of(unsigned *slot)
         if (n > taken.n) {
             uint64_t *old = taken.words;
             memset(more, 0, n * sizeof(*more));
-            memcpy(more, old, taken.n * sizeof(*old));
+            if (old) {
+                memcpy(more, old, taken.n * sizeof(*old));
+            }
             taken.words = more;
             taken.n = n;
             more = old;
