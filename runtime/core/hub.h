@@ -63,7 +63,8 @@ struct gr_hub {
     _Atomic bool nudging; /* one is to come: nudge.h */
     bool has_nudge_timer;
     bool has_tick_timer;
-    bool ticking; /* tick.h */
+    bool ticking;  /* tick.h */
+    bool retrying; /* the retry timer may be set */
     int nudge_timer;
     int tick_timer;
     int retry_timer; /* has_tick_timer */

@@ -44,13 +44,17 @@ void gr_tick_stop(struct gr_hub *h)
 {
     if (h->has_tick_timer) {
         set_timer(h->tick_timer, 0, 0);
-        set_timer(h->retry_timer, 0, 0);
+        if (h->retrying) {
+            h->retrying = false; /* first: a tick may come in between and set it again */
+            set_timer(h->retry_timer, 0, 0);
+        }
         h->ticking = false;
     }
 }
 
-void gr_tick_again(const struct gr_hub *h)
+void gr_tick_again(struct gr_hub *h)
 {
+    h->retrying = true;
     set_timer(h->retry_timer, RETRY_NS + gr_now() % RETRY_NS, 0); /* in step with no loop */
 }
 
@@ -70,4 +74,5 @@ void gr_tick_hub_new(struct gr_hub *h)
 {
     h->has_tick_timer = false;
     h->ticking = false;
+    h->retrying = false;
 }

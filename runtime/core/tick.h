@@ -21,7 +21,7 @@ void gr_tick_start(struct gr_hub *h) GR_COLD;
 void gr_tick_stop(struct gr_hub *h) GR_COLD;
 
 /* gr_tick_again - at a tick: call the function once more, with true, in some microseconds. */
-void gr_tick_again(const struct gr_hub *h);
+void gr_tick_again(struct gr_hub *h);
 
 /* gr_tick - a timer of this process has sent @info: if that was a tick of @h, call the function.
  * Returns whether it was. */
