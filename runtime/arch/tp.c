@@ -43,7 +43,10 @@ static int pins;
 
 static void tell_kernel(uintptr_t tp)
 {
-    (void)GR_SYS(SYS_arch_prctl, ARCH_SET_FS, tp);
+    long rc = GR_SYS(SYS_arch_prctl, ARCH_SET_FS, tp);
+    if (GR_UNLIKELY(rc)) {
+        gr_die("the kernel refuses arch_prctl(2) (%ld): threads cannot be switched", -rc);
+    }
 }
 
 /* --- does the instruction work? --- */
