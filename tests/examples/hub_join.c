@@ -10,7 +10,7 @@ static void *visit(void *arg)
 {
     intptr_t n = (intptr_t)arg;
 
-    green_sleep(GREEN_MS(5 * n));
+    green_sleep(GREEN_MS(200));
     printf("visited %d\n", (int)n);
     if (n < 3)
         green_spawn(visit, (void *)(n + 1), NULL);
