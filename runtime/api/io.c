@@ -10,7 +10,8 @@
 #include <errno.h>
 #include <unistd.h>
 
-static long ask(struct pollfd *fds, nfds_t n, const struct timespec *left)
+/* The kernel writes to @left what is left of it. */
+static long ask(struct pollfd *fds, nfds_t n, struct timespec *left)
 {
     long rc;
     do {
@@ -33,7 +34,7 @@ static int poll_here(struct pollfd *fds, nfds_t n, int64_t deadline)
 
 int gr_api_poll(struct pollfd *fds, nfds_t n, int64_t deadline)
 {
-    static const struct timespec none;
+    struct timespec none = {0};
     if (!gr_self) {
         return poll_here(fds, n, deadline);
     }
