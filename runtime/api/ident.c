@@ -32,7 +32,7 @@ unsigned gr_ident_of(unsigned *slot)
     size_t n = 0;
     struct gr_bucket *b = gr_lot_lock(&taken);
     while (!*slot && !(*slot = take())) {
-        if (n > taken.n) {
+        if (more && n > taken.n) {
             uint64_t *old = taken.words;
             memset(more, 0, n * sizeof(*more));
             if (old) {
