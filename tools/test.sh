@@ -61,7 +61,6 @@ section()
     case $1 in
     build) built build all programs unit-programs ;;
     unit) unit unit "" ;;
-    # The leak check of ASan looks from a child that has no handler to mend the thread pointer.
     unit-asan) unit unit-asan asan ;;
     unit-ubsan) unit unit-ubsan ubsan ;;
     tools) /usr/bin/python3 tests/tools/run.py ;;

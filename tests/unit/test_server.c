@@ -9,10 +9,9 @@
 #include "runtime/api/listener.h"
 
 #include "child.h"
-#include "sync.h"
+#include "resources.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -21,33 +20,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-static void finish(void)
-{
-    for (int i = 0; i < 100 && gr_self->hub->n_greens > 1; i++) {
-        green_sleep(MS(1));
-    }
-}
-
 TestSuite(server, .init = start, .fini = finish, .timeout = 60);
-
-static int n_descriptors(void)
-{
-    int n = 0;
-    DIR *dir = opendir("/proc/self/fd");
-    while (readdir(dir)) {
-        n++;
-    }
-    closedir(dir);
-    return n;
-}
-
-/* The loop has descriptors of its own, from when it is first needed. */
-static void make_loop(void)
-{
-    while (!gr_self->hub->loop) {
-        green_sleep(MS(1));
-    }
-}
 
 /* Here read() would stop everybody. */
 static ssize_t get(int fd, char *buf, size_t n)

@@ -5,45 +5,18 @@
 #include <green/timeout.h>
 
 #include "child.h"
+#include "resources.h"
 #include "runtime/core/signal.h"
-#include "sync.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
 /* Those who reap children end, too: what they hold is no leak. */
-static void finish(void)
-{
-    for (int i = 0; i < 100 && gr_self->hub->n_greens > 1; i++) {
-        green_sleep(MS(1));
-    }
-}
-
 TestSuite(subprocess, .init = start, .fini = finish, .timeout = 60);
 
 #define SH(line, ...) (&(struct green_command){.shell = (line), __VA_ARGS__})
-
-static int n_descriptors(void)
-{
-    int n = 0;
-    DIR *dir = opendir("/proc/self/fd");
-    while (readdir(dir)) {
-        n++;
-    }
-    closedir(dir);
-    return n;
-}
-
-/* The loop has descriptors of its own, from when it is first needed. */
-static void make_loop(void)
-{
-    while (!gr_self->hub->loop) {
-        green_sleep(MS(1));
-    }
-}
 
 static struct green_popen *begin(const struct green_command *c)
 {
