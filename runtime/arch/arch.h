@@ -63,6 +63,21 @@ void gr_arch_move_handler(gr_arch_handler_fn *fn, int sig, siginfo_t *info, void
 uint64_t gr_arch_fp_begin(void);
 void gr_arch_fp_end(uint64_t modes);
 
+/* The kernel's struct sigaction. */
+struct gr_kernel_action {
+    uintptr_t handler; /* SIG_DFL, SIG_IGN or a function */
+    unsigned long flags;
+    void (*restorer)(void); /* on aarch64 the kernel has its own */
+    uint64_t mask;
+};
+
+#ifndef SA_RESTORER
+#define SA_RESTORER 0x04000000
+#endif
+
+/* gr_arch_sigreturn - the restorer that x86-64 wants; not to be called. */
+void gr_arch_sigreturn(void) __attribute__((visibility("hidden")));
+
 /* gr_arch_sp, gr_arch_pc - stack pointer and program counter of an interrupted context;
  * gr_arch_free_stack - where its stack is free below. */
 uintptr_t gr_arch_sp(const void *ucontext);

@@ -1,18 +1,16 @@
 /* Finding the way to write the thread pointer, and the trap. See tp.h. */
-#include "runtime/arch/tp.h"
+#include "runtime/arch/arch.h"
 
 #include "runtime/base/config.h"
 #include "runtime/base/log.h"
 #include "runtime/base/rawsys.h"
+#include "runtime/base/status.h"
 
 #if defined(__x86_64__)
 
 #include <asm/prctl.h>
 #include <cpuid.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <ucontext.h>
@@ -26,10 +24,6 @@
 #define CPUID_FSGSBASE  1u /* leaf 7, ebx */
 #define RDFSBASE_LENGTH 5
 
-#ifndef SA_RESTORER
-#define SA_RESTORER 0x04000000
-#endif
-
 /* Addresses near the thread pointer that are thread-local objects: static TLS is below. */
 #define REACH_BELOW (64UL << 20)
 #define REACH_ABOVE (1UL << 20)
@@ -38,7 +32,6 @@ bool gr_tp_writable;
 void *gr_tp_now;
 uintptr_t gr_tp_trap;
 
-static bool armed;
 static int pins;
 
 static void tell_kernel(uintptr_t tp)
@@ -61,17 +54,13 @@ static void on_refusal(int sig, siginfo_t *info, void *uc)
     ((ucontext_t *)uc)->uc_mcontext.gregs[REG_RIP] += RDFSBASE_LENGTH;
 }
 
-extern void gr_arch_sigreturn(void) __attribute__((visibility("hidden")));
-
 /* On a thread whose thread pointer the kernel has set. */
 static bool instruction_works(void)
 {
-    struct {
-        void (*handler)(int, siginfo_t *, void *);
-        unsigned long flags;
-        void (*restorer)(void);
-        uint64_t mask;
-    } probe = {on_refusal, SA_SIGINFO | SA_RESTORER, gr_arch_sigreturn, 0}, old;
+    struct gr_kernel_action old;
+    struct gr_kernel_action probe = {.handler = (uintptr_t)on_refusal,
+                                     .flags = SA_SIGINFO | SA_RESTORER,
+                                     .restorer = gr_arch_sigreturn};
     uint64_t ill = 1ULL << (SIGILL - 1);
     uint64_t mask;
     uintptr_t tp = 0;
@@ -89,15 +78,7 @@ static bool instruction_works(void)
 /* A debugger stops at each fault. */
 static bool is_traced(void)
 {
-    char text[4096];
-    int fd = (int)GR_SYS(SYS_openat, AT_FDCWD, "/proc/self/status", O_RDONLY | O_CLOEXEC);
-    long n = fd < 0 ? 0 : GR_SYS(SYS_read, fd, text, sizeof(text) - 1);
-    if (fd >= 0) {
-        (void)GR_SYS(SYS_close, fd);
-    }
-    text[n > 0 ? n : 0] = '\0';
-    const char *at = strstr(text, "\nTracerPid:\t");
-    return !at || atoi(at + sizeof("\nTracerPid:\t") - 1) != 0;
+    return gr_status_read("TracerPid", 10, 1) != 0;
 }
 
 /* A sanitizer stops its process by a thread of its own making that shares the thread pointer and
@@ -149,16 +130,15 @@ void gr_tp_arm(void)
     if (gr_tp_trap) {
         gr_tp_now = gr_tp_get();
         gr_tp_writable = true;
-        armed = true;
         pins = 0;
         set_trap();
     }
 }
 
-/* Others than the carrier have a thread pointer of the kernel's. */
+/* Is the trap in use, and the caller the carrier? Others have a thread pointer of the kernel's. */
 static bool on_carrier(void)
 {
-    return armed && gr_tp_get() == gr_tp_now;
+    return gr_tp_trap && gr_tp_writable && gr_tp_get() == gr_tp_now;
 }
 
 void gr_tp_pin(void)

@@ -11,6 +11,7 @@
 
 #include "runtime/base/log.h"
 #include "runtime/base/rawsys.h"
+#include "runtime/base/status.h"
 #include "runtime/core/hub.h"
 #include "runtime/core/nudge.h"
 #include "runtime/core/sigtimer.h"
@@ -28,10 +29,6 @@
 
 #define N_SIG     65
 #define ALT_STACK (64UL << 10)
-
-#ifndef SA_RESTORER
-#define SA_RESTORER 0x04000000
-#endif
 
 #define DFL 0 /* SIG_DFL and SIG_IGN as numbers */
 #define IGN 1
@@ -544,8 +541,6 @@ static bool is_ignored(int sig)
            (actions[sig].handler == DFL && (IGNORED_BY_DEFAULT & gr_sigbit(sig)));
 }
 
-extern void gr_arch_sigreturn(void) __attribute__((visibility("hidden")));
-
 struct gr_kernel_action gr_kernel_handler(void (*fn)(int, siginfo_t *, void *))
 {
     struct gr_kernel_action a = {
@@ -619,27 +614,14 @@ void gr_sig_init(struct green *main)
     gr_mask_only(mask);
 }
 
-/* What is pending for the thread that becomes main, not for the process. */
-static uint64_t pending_for_thread(void)
-{
-    char text[4096];
-    long fd = GR_SYS(SYS_openat, AT_FDCWD, "/proc/thread-self/status", O_RDONLY | O_CLOEXEC);
-    long n = fd < 0 ? 0 : GR_SYS(SYS_read, fd, text, sizeof(text) - 1);
-    if (fd >= 0) {
-        (void)GR_SYS(SYS_close, fd);
-    }
-    text[n > 0 ? n : 0] = '\0';
-    const char *at = strstr(text, "\nSigPnd:\t");
-    return at ? strtoull(at + sizeof("\nSigPnd:\t") - 1, NULL, 16) : 0;
-}
-
 /* All are blocked. What the kernel keeps for the carrier would belong to every green. */
 static void take_over_pending(struct green *main)
 {
     struct timespec none = {0};
     uint64_t set = 0;
     (void)GR_SYS(SYS_rt_sigpending, &set, GR_SIG_SET_BYTES);
-    while (GR_UNLIKELY(set) && (set = pending_for_thread() & ~GR_SIG_ALWAYS_OPEN)) {
+    /* "SigPnd" are those of the thread, not of the process. */
+    while (GR_UNLIKELY(set) && (set = gr_status_read("SigPnd", 16, 0) & ~GR_SIG_ALWAYS_OPEN)) {
         struct gr_signal s = {0};
         s.sig = (int)GR_SYS(SYS_rt_sigtimedwait, &set, &s.info, &none, GR_SIG_SET_BYTES);
         if (s.sig < 0) {

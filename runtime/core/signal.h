@@ -19,14 +19,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The kernel's struct sigaction. */
-struct gr_kernel_action {
-    uintptr_t handler; /* SIG_DFL, SIG_IGN or a function */
-    unsigned long flags;
-    void (*restorer)(void); /* on aarch64 the kernel has its own */
-    uint64_t mask;
-};
-
 /* gr_kernel_handler - have @fn called with every signal blocked, and system calls end with EINTR.
  */
 struct gr_kernel_action gr_kernel_handler(void (*fn)(int, siginfo_t *, void *));
