@@ -11,6 +11,7 @@
 #include "sync.h"
 
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 /* The thread of the test framework's wakes nobody. */
