@@ -32,6 +32,7 @@ bool gr_tp_writable;
 void *gr_tp_now;
 uintptr_t gr_tp_trap;
 
+static bool armed;
 static int pins;
 
 static void tell_kernel(uintptr_t tp)
@@ -121,6 +122,7 @@ static void set_trap(void)
 {
     uintptr_t trap = gr_tp_trap;
     void *tp = gr_tp_now;
+    gr_tp_writable = true;
     tell_kernel(trap);
     __asm__ volatile("wrfsbase %0" : : "r"(tp) : "memory");
 }
@@ -129,7 +131,7 @@ void gr_tp_arm(void)
 {
     if (gr_tp_trap) {
         gr_tp_now = gr_tp_get();
-        gr_tp_writable = true;
+        armed = true;
         pins = 0;
         set_trap();
     }
@@ -138,12 +140,13 @@ void gr_tp_arm(void)
 /* Is the trap in use, and the caller the carrier? Others have a thread pointer of the kernel's. */
 static bool on_carrier(void)
 {
-    return gr_tp_trap && gr_tp_writable && gr_tp_get() == gr_tp_now;
+    return armed && gr_tp_get() == gr_tp_now;
 }
 
 void gr_tp_pin(void)
 {
     if (on_carrier() && pins++ == 0) {
+        gr_tp_writable = false; /* should it switch nevertheless: by system calls */
         tell_kernel((uintptr_t)gr_tp_now);
     }
 }
@@ -173,8 +176,8 @@ bool gr_tp_trapped(const void *addr, const void *uc, bool lost)
 
 void gr_tp_set(void *tp)
 {
+    gr_tp_now = tp;
     if (gr_tp_writable) {
-        gr_tp_now = tp;
         __asm__ volatile("wrfsbase %0" : : "r"(tp) : "memory");
     } else {
         tell_kernel((uintptr_t)tp);

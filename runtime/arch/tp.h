@@ -42,8 +42,8 @@ void gr_tp_arm(void);
 
 /*
  * gr_tp_pin - from here to gr_tp_unpin() the kernel has the calling green's thread pointer, too.
- * For code that blocks SIGSEGV or makes a child, and that does not switch. They nest, and do
- * nothing on other threads than the carrier. The child of a fork begins pinned.
+ * For code that blocks SIGSEGV or makes a child. Switches are slow meanwhile, each a system call.
+ * They nest, and do nothing on other threads than the carrier. The child of a fork begins pinned.
  */
 void gr_tp_pin(void);
 void gr_tp_unpin(void);

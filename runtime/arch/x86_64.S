@@ -53,9 +53,9 @@ gr_ctx_switch:
 .Lgo:
         mov     (%rsi), %rsp
         mov     8(%rsi), %rax
+        mov     %rax, gr_tp_now(%rip)
         cmpb    $0, gr_tp_writable(%rip)
         je      .Lset_fs_slowly
-        mov     %rax, gr_tp_now(%rip)
         wrfsbase %rax
         .globl  gr_ctx_resumed
         .hidden gr_ctx_resumed

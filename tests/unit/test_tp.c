@@ -166,19 +166,53 @@ Test(tp, handlers_may_lose_it_too)
     cr_assert_eq(*address_of_own(), 6);
 }
 
+/* What the kernel loads when it switches tasks. */
+static void *kernels(void)
+{
+    struct timespec ts = {.tv_nsec = 1000000};
+    void *tp;
+    long rc = SYS_nanosleep;
+    __asm__ volatile("syscall; rdfsbase %1; wrfsbase %2"
+                     : "+a"(rc), "=&r"(tp)
+                     : "r"(gr_tp_now), "D"(&ts), "S"(NULL)
+                     : "rcx", "r11", "memory");
+    return tp;
+}
+
 Test(tp, pinned_the_kernel_has_it)
 {
-    uintptr_t kernels;
     start_with_trap();
     gr_tp_pin();
     gr_tp_pin();
     gr_tp_unpin();
-    (void)GR_SYS(SYS_arch_prctl, 0x1003 /* ARCH_GET_FS */, &kernels);
-    cr_assert_eq(kernels, (uintptr_t)gr_tp_get());
+    cr_assert_eq(kernels(), gr_tp_get());
     gr_tp_unpin();
     lose();
     *address_of_own() = 3;
     cr_assert_eq(own, 3);
+}
+
+static void *is_pinned(void *arg)
+{
+    cr_assert_eq(kernels(), gr_tp_get());
+    own = 7;
+    gr_yield();
+    cr_assert_eq(kernels(), gr_tp_get());
+    return arg;
+}
+
+Test(tp, pinned_greens_switch_and_the_kernel_knows)
+{
+    start_with_trap();
+    struct green *other = spawn(is_pinned, NULL);
+    own = 5;
+    gr_tp_pin();
+    gr_yield();
+    cr_assert_eq(own, 5);
+    cr_assert_eq(kernels(), gr_tp_get());
+    gr_yield();
+    gr_tp_unpin();
+    (void)join(other);
 }
 
 #endif
