@@ -3,6 +3,7 @@
  *
  * Those threads announce an end by a futex inside libc, so libc's function waits, on a stand-in.
  */
+#include "shim/pthread_thread.h"
 #include "shim/shim.h"
 
 #include "runtime/core/standin.h"
@@ -80,6 +81,39 @@ GR_SHIM int aio_suspend(const struct aiocb *const list[], int n, const struct ti
     return (int)gr_ret(suspend_on(list, n, timeout));
 }
 
+/* aio_read - <aio.h>; POSIX.1-2024 aio_read(), aio_write(), aio_fsync(). Class: TRACK. */
+GR_SHIM int aio_read(struct aiocb *cb)
+{
+    gr_helper_begin();
+    int rc = real.aio_read(cb);
+    gr_helper_end();
+    return rc;
+}
+
+GR_SHIM int aio_write(struct aiocb *cb)
+{
+    gr_helper_begin();
+    int rc = real.aio_write(cb);
+    gr_helper_end();
+    return rc;
+}
+
+GR_SHIM int aio_fsync(int op, struct aiocb *cb)
+{
+    gr_helper_begin();
+    int rc = real.aio_fsync(op, cb);
+    gr_helper_end();
+    return rc;
+}
+
+static int list_request(int mode, struct aiocb *const list[], int n, struct sigevent *event)
+{
+    gr_helper_begin();
+    int rc = real.lio_listio(mode, list, n, event);
+    gr_helper_end();
+    return rc;
+}
+
 static bool is_request(const struct aiocb *cb)
 {
     return cb && cb->aio_lio_opcode != LIO_NOP;
@@ -89,10 +123,10 @@ static bool is_request(const struct aiocb *cb)
 GR_SHIM int lio_listio(int mode, struct aiocb *const list[], int n, struct sigevent *event)
 {
     if (!gr_on_green() || mode != LIO_WAIT) {
-        return real.lio_listio(mode, list, n, event);
+        return list_request(mode, list, n, event);
     }
     GR_COUNT(lio_listio);
-    int result = real.lio_listio(LIO_NOWAIT, list, n, NULL);
+    int result = list_request(LIO_NOWAIT, list, n, NULL);
     int err = result ? errno : EIO;
     for (int i = 0; i < n; i++) {
         const struct aiocb *one[] = {list[i]};
@@ -152,14 +186,22 @@ GR_SHIM int gai_suspend(const struct gaicb *const list[], int n, const struct ti
     return gai_suspend_on(list, n, timeout);
 }
 
+static int ask_names(int mode, struct gaicb *list[], int n, struct sigevent *event)
+{
+    gr_helper_begin();
+    int rc = real.getaddrinfo_a(mode, list, n, event);
+    gr_helper_end();
+    return rc;
+}
+
 /* GAI_WAIT: wait for one after the other until all have ended. */
 GR_SHIM int getaddrinfo_a(int mode, struct gaicb *list[], int n, struct sigevent *event)
 {
     if (!gr_on_green() || mode != GAI_WAIT) {
-        return real.getaddrinfo_a(mode, list, n, event);
+        return ask_names(mode, list, n, event);
     }
     GR_COUNT(getaddrinfo_a);
-    int result = real.getaddrinfo_a(GAI_NOWAIT, list, n, NULL);
+    int result = ask_names(GAI_NOWAIT, list, n, NULL);
     for (int i = 0; i < n; i++) {
         const struct gaicb *one[] = {list[i]};
         while (in_progress(list[i])) {

@@ -1,5 +1,6 @@
 /* <mqueue.h>. A message queue is a descriptor: it tells when there is a message, and when room. */
 #include "shim/fdtable.h"
+#include "shim/pthread_thread.h"
 #include "shim/shim.h"
 
 #include <fcntl.h>
@@ -39,6 +40,18 @@ GR_SHIM mqd_t __mq_open_2(const char *name, int flags)
 GR_SHIM int mq_close(mqd_t queue)
 {
     return gr_on_green() ? close(queue) : real.mq_close(queue);
+}
+
+/* mq_notify - <mqueue.h>; POSIX.1-2024. Class: TRACK. */
+GR_SHIM int mq_notify(mqd_t queue, const struct sigevent *event)
+{
+    if (!event || event->sigev_notify != SIGEV_THREAD) {
+        return real.mq_notify(queue, event);
+    }
+    gr_helper_begin();
+    int rc = real.mq_notify(queue, event);
+    gr_helper_end();
+    return rc;
 }
 
 /*

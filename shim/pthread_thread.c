@@ -160,6 +160,17 @@ static int create(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(void *
     return 0;
 }
 
+void gr_helper_begin(void)
+{
+    gr_hub_foreign();
+    gr_tp_pin();
+}
+
+void gr_helper_end(void)
+{
+    gr_tp_unpin();
+}
+
 int gr_thread_create(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(void *), void *arg,
                      const void *caller)
 {
@@ -176,10 +187,9 @@ int gr_thread_create(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(voi
                     (gr_config.enabled && gr_maker_needs_kernel_threads(caller)))) {
         /* libc's own helpers, for asynchronous I/O and timers, and the teams of OpenMP wait in ways
          * that only kernel threads can. */
-        gr_hub_foreign();
-        gr_tp_pin();
+        gr_helper_begin();
         int rc = real.pthread_create(out, attr, fn, arg);
-        gr_tp_unpin();
+        gr_helper_end();
         return rc;
     }
     if (!start_runtime()) {
@@ -385,7 +395,7 @@ GR_SHIM int prctl(int option, ...)
     return 0;
 }
 
-/* --- signals to threads --- */
+/* --- signals to threads; libc blocks every signal while it sends one to a thread of its own --- */
 
 static int send_signal(struct green *g, int sig, const siginfo_t *info)
 {
@@ -401,7 +411,13 @@ static int send_signal(struct green *g, int sig, const siginfo_t *info)
 GR_SHIM int pthread_kill(pthread_t t, int sig)
 {
     struct green *g = gr_thread_green(t);
-    return g ? send_signal(g, sig, NULL) : real.pthread_kill(t, sig);
+    if (g) {
+        return send_signal(g, sig, NULL);
+    }
+    gr_tp_pin();
+    int rc = real.pthread_kill(t, sig);
+    gr_tp_unpin();
+    return rc;
 }
 
 GR_SHIM int pthread_sigqueue(pthread_t t, int sig, const union sigval val)
@@ -425,7 +441,10 @@ GR_SHIM int pthread_cancel(pthread_t t)
 {
     struct green *g = gr_thread_green(t);
     if (!g) {
-        return real.pthread_cancel(t);
+        gr_tp_pin();
+        int rc = real.pthread_cancel(t);
+        gr_tp_unpin();
+        return rc;
     }
     if (g->state == GR_FREE) {
         return ESRCH;

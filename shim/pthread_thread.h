@@ -11,6 +11,13 @@
 int gr_thread_create(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(void *), void *arg,
                      const void *caller);
 
+/*
+ * gr_helper_begin, gr_helper_end - around what makes a kernel thread of libc's, or may: it blocks
+ * every signal for that, by its own system call.
+ */
+void gr_helper_begin(void);
+void gr_helper_end(void);
+
 /* gr_threads_init - by the constructor: how the runtime makes kernel threads, and what it needs of
  * us before the first green. */
 void gr_threads_init(void);

@@ -1,10 +1,11 @@
 /*
- * spawn.h, stdlib.h, stdio.h: posix_spawn, system, popen, pclose.
+ * spawn.h, stdlib.h, stdio.h, wordexp.h: posix_spawn, system, popen, pclose, wordexp.
  *
- * The last three wait for their child inside libc, where a green cannot be parked, so they are made
- * here of posix_spawn and our own waits.
+ * system, popen and pclose wait for their child inside libc, where a green cannot be parked, so
+ * they are made here of posix_spawn and our own waits.
  */
 #include "runtime/svc/child.h"
+#include "shim/body.h"
 #include "shim/fdtable.h"
 #include "shim/io.h"
 #include "shim/process.h"
@@ -164,6 +165,21 @@ GR_SHIM int system(const char *command)
     }
     GR_COUNT(system);
     return command ? run_command(command) : run_command("exit 0") == 0;
+}
+
+/*
+ * wordexp - <wordexp.h>; POSIX.1-2024 wordexp()
+ * Class:    TRACK; its parts YIELD by their body hooks. Without those the process stands still
+ * until the commands in @words have ended.
+ */
+GR_SHIM int wordexp(const char *words, wordexp_t *out, int flags)
+{
+    if (!gr_on_green() || gr_body_hooked(GR_BASE)) {
+        return real.wordexp(words, out, flags);
+    }
+    GR_COUNT(wordexp);
+    gr_spawn_begin();
+    return gr_spawn_end(real.wordexp(words, out, flags));
 }
 
 /* --- popen, pclose --- */

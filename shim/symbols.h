@@ -43,6 +43,7 @@
 #include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
+#include <wordexp.h>
 
 /* How a row is treated. */
 enum gr_class {

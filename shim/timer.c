@@ -6,6 +6,7 @@
 
 #include "runtime/core/sigtimer.h"
 #include "runtime/core/tid.h"
+#include "shim/pthread_thread.h"
 #include "shim/shim.h"
 #include "shim/thread_id.h"
 #include "shim/time.h"
@@ -30,6 +31,12 @@ long gr_timer_create(clockid_t clock, const struct sigevent *event, int *id)
  */
 GR_SHIM int timer_create(clockid_t clock, struct sigevent *event, timer_t *out)
 {
+    if (event && event->sigev_notify == SIGEV_THREAD) {
+        gr_helper_begin();
+        int rc = real.timer_create(gr_kernel_clock(clock), event, out);
+        gr_helper_end();
+        return rc;
+    }
     if (!gr_on_green() || !gr_timer_is_for_thread(event)) {
         return real.timer_create(gr_kernel_clock(clock), event, out);
     }
