@@ -17,8 +17,9 @@
 
 #define CACHE_HIGH                                                                                 \
     4096 /* ended greens kept with their whole stacks; of more only the top stays resident */
-#define DEEP_SAMPLE 64
-#define DEEP_WATCH  4096
+#define FIRST_FRAMES 512 /* of its stack, what every green uses */
+#define DEEP_SAMPLE  64
+#define DEEP_WATCH   4096
 
 void (*gr_green_on_exit)(struct green *g);
 void (*gr_green_on_locals_new)(struct green *g);
@@ -154,8 +155,8 @@ static int make(struct green *g, const struct gr_stack *stack, void *tp, bool us
 static int make_on_slab(size_t size, size_t guard, struct green **out)
 {
     struct gr_stack stack;
-    bool fresh;
-    int rc = gr_stack_alloc(size + GR_HIDDEN_STACK, guard, &stack, &fresh);
+    size_t used = gr_tls_size() + sizeof(struct green) + FIRST_FRAMES;
+    int rc = gr_stack_alloc(size + GR_HIDDEN_STACK, guard, used, &stack);
     if (rc) {
         return rc;
     }
@@ -175,8 +176,7 @@ static int make_on_slab(size_t size, size_t guard, struct green **out)
 static int make_on_user_stack(const struct gr_green_attr *attr, struct green **out)
 {
     struct gr_stack control;
-    bool fresh;
-    int rc = gr_stack_alloc(sizeof(struct green), 0, &control, &fresh);
+    int rc = gr_stack_alloc(sizeof(struct green), 0, 0, &control);
     if (rc) {
         return rc;
     }

@@ -488,8 +488,7 @@ GR_NOINLINE void gr_hub_borrow(struct green *from, struct green *to)
 struct gr_hub *gr_hub_new(const char **why)
 {
     struct gr_hub *h = calloc(1, sizeof(*h));
-    bool fresh;
-    if (!h || gr_stack_alloc(HUB_STACK + gr_tls_size(), 4096, &h->stack, &fresh)) {
+    if (!h || gr_stack_alloc(HUB_STACK + gr_tls_size(), 4096, gr_tls_size(), &h->stack)) {
         *why = "out of memory";
         return NULL;
     }

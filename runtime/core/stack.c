@@ -145,7 +145,7 @@ static int carve(struct class *c, char **base)
     return 0;
 }
 
-int gr_stack_alloc(size_t size, size_t guard, struct gr_stack *out, bool *fresh)
+int gr_stack_alloc(size_t size, size_t guard, size_t used, struct gr_stack *out)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     if (size > GR_STACK_LIMIT || guard > GR_STACK_LIMIT) {
@@ -154,11 +154,9 @@ int gr_stack_alloc(size_t size, size_t guard, struct gr_stack *out, bool *fresh)
     guard = gr_align_up(guard, page);
     size = gr_align_up(size, page) + guard;
     struct class *c = class_of(size, guard);
-    *fresh = true;
     if (c && c->free) {
         *out = c->free->stack;
         c->free = c->free->next;
-        *fresh = false;
         return 0;
     }
     char *base;
@@ -169,6 +167,10 @@ int gr_stack_alloc(size_t size, size_t guard, struct gr_stack *out, bool *fresh)
     }
     if (guard) {
         install_guard(base, guard);
+    }
+    used = gr_align_up(used, page);
+    if (used) {
+        (void)madvise(base + size - used, used, MADV_POPULATE_WRITE); /* else at first access */
     }
     errno = saved;
     gr_stack_announce(base + guard, size - guard);

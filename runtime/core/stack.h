@@ -15,10 +15,11 @@ struct gr_stack {
 };
 
 /*
- * gr_stack_alloc - a stack of at least @size usable bytes (guard not counted), page aligned.
- * Returns 0 or -EAGAIN. Contents are zero or left over from an earlier use: *@fresh tells.
+ * gr_stack_alloc - a stack of at least @size usable bytes (guard not counted), page aligned. Of a
+ * new one the uppermost @used bytes are made present at once, which costs less than a page fault
+ * for each page. Returns 0 or -EAGAIN. Contents are zero or left over from an earlier use.
  */
-int gr_stack_alloc(size_t size, size_t guard, struct gr_stack *out, bool *fresh);
+int gr_stack_alloc(size_t size, size_t guard, size_t used, struct gr_stack *out);
 
 /* gr_stack_announce - tell tools that watch memory that @base is a stack of @size bytes. Those of
  * gr_stack_alloc() are announced. */

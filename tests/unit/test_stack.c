@@ -12,8 +12,7 @@ TestSuite(stack, .timeout = 60);
 static struct gr_stack alloc(size_t size, size_t guard)
 {
     struct gr_stack s;
-    bool fresh;
-    cr_assert_eq(gr_stack_alloc(size, guard, &s, &fresh), 0);
+    cr_assert_eq(gr_stack_alloc(size, guard, 0, &s), 0);
     return s;
 }
 
@@ -43,12 +42,26 @@ Test(stack, holds_what_was_asked_for_beside_its_guard)
 Test(stack, fresh_one_is_zero)
 {
     struct gr_stack s;
-    bool fresh = false;
-    cr_assert_eq(gr_stack_alloc(65536, 4096, &s, &fresh), 0);
-    cr_assert(fresh);
+    cr_assert_eq(gr_stack_alloc(65536, 4096, 0, &s), 0);
     for (char *p = low(&s); p < top(&s); p++) {
         cr_assert_eq(*p, 0);
     }
+}
+
+static bool is_present(char *page)
+{
+    unsigned char in;
+    cr_assert_eq(mincore(page, 4096, &in), 0);
+    return in & 1;
+}
+
+Test(stack, what_is_used_at_once_is_present)
+{
+    struct gr_stack s;
+    cr_assert_eq(gr_stack_alloc(65536, 4096, 4097, &s), 0);
+    cr_assert(is_present(top(&s) - 4096));
+    cr_assert(is_present(top(&s) - 8192));
+    cr_assert(!is_present(top(&s) - 12288));
 }
 
 Test(stack, write_into_the_guard_faults)
@@ -112,12 +125,10 @@ Test(stack, freed_one_is_used_again)
 {
     struct gr_stack a = alloc(65536, 4096);
     struct gr_stack b;
-    bool fresh = true;
     gr_stack_free(&a);
-    cr_assert_eq(gr_stack_alloc(65536, 4096, &b, &fresh), 0);
+    cr_assert_eq(gr_stack_alloc(65536, 4096, 0, &b), 0);
     cr_assert_eq(a.base, b.base);
     cr_assert_eq(a.size, b.size);
-    cr_assert(!fresh, "left over from an earlier use");
 }
 
 Test(stack, freed_one_is_not_given_to_another_size_or_guard)
@@ -195,11 +206,10 @@ Test(stack, impossible_size_is_eagain_and_leaves_errno_alone)
     static const size_t sizes[] = {SIZE_MAX,         SIZE_MAX - 4096, SIZE_MAX / 2,
                                    SIZE_MAX / 4 + 1, (size_t)1 << 60, (size_t)1 << 48};
     struct gr_stack s;
-    bool fresh;
     errno = EDOM;
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-        cr_assert_eq(gr_stack_alloc(sizes[i], 4096, &s, &fresh), -EAGAIN, "%zx", sizes[i]);
-        cr_assert_eq(gr_stack_alloc(65536, sizes[i], &s, &fresh), -EAGAIN, "%zx", sizes[i]);
+        cr_assert_eq(gr_stack_alloc(sizes[i], 4096, 0, &s), -EAGAIN, "%zx", sizes[i]);
+        cr_assert_eq(gr_stack_alloc(65536, sizes[i], 0, &s), -EAGAIN, "%zx", sizes[i]);
     }
     cr_assert_eq(errno, EDOM);
     struct gr_stack good = alloc(65536, 4096);
