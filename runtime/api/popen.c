@@ -373,7 +373,7 @@ int gr_popen_await(struct green_popen *p, int64_t deadline, unsigned flags)
     }
     struct gr_waiter w;
     gr_waiter_init(&w, &p->object);
-    return gr_lot_wait(b, &w, deadline, flags, GR_WHY_CHILD);
+    return gr_lot_wait(b, &w, deadline, flags, GR_WHY_POPEN);
 }
 
 int green_popen_wait(struct green_popen *p, int64_t timeout)

@@ -23,7 +23,8 @@ const char *const gr_why_names[GR_WHY_N] = {
     [GR_WHY_RESULT] = "result",     [GR_WHY_PERMIT] = "green_semaphore",
     [GR_WHY_RLOCK] = "rlock",       [GR_WHY_CONDITION] = "green_condition",
     [GR_WHY_QUEUE] = "queue",       [GR_WHY_CHANNEL] = "channel",
-    [GR_WHY_IDLE] = "idle",         [GR_WHY_REST] = "rest",
+    [GR_WHY_POPEN] = "green_popen", [GR_WHY_IDLE] = "idle",
+    [GR_WHY_REST] = "rest",
 };
 
 void gr_waiter_init(struct gr_waiter *w, const void *key)

@@ -49,6 +49,7 @@ enum gr_why {
     GR_WHY_PERMIT, /* of a semaphore of <green/...> */
     GR_WHY_RLOCK,
     GR_WHY_CONDITION, /* of <green/...> */
+    GR_WHY_POPEN,
     GR_WHY_QUEUE,
     GR_WHY_CHANNEL,
     GR_WHY_IDLE, /* everybody else */

@@ -79,6 +79,7 @@ static bool waits_for_kernel(const struct green *g)
     case GR_WHY_FD:
     case GR_WHY_POLL:
     case GR_WHY_CHILD:
+    case GR_WHY_POPEN:
     case GR_WHY_WORKER:
     case GR_WHY_SIGNAL:
         return true;

@@ -65,7 +65,7 @@ int gr_fdset_reserve(struct gr_fdset *s, size_t n)
 
 void gr_fdset_begin(struct gr_fdset *s)
 {
-    gr_waiter_init(&s->w, NULL);
+    gr_waiter_init(&s->w, s);
     s->blind = false;
 }
 
@@ -117,7 +117,7 @@ static bool follow_moved(struct gr_fdset *s, bool must_end)
             return false;
         }
     }
-    gr_waiter_init(&s->w, NULL);
+    gr_waiter_init(&s->w, s);
     for (size_t i = 0; i < s->n; i++) {
         struct gr_fdlink *l = &s->links[i];
         if (l->gone && gr_fd_get(l->moved_fd)) {
