@@ -36,6 +36,7 @@ LIBDIR  ?= $(PREFIX)/lib
 BINDIR  ?= $(PREFIX)/bin
 INCDIR  ?= $(PREFIX)/include
 MANDIR  ?= $(PREFIX)/share/man
+GDBDIR  ?= $(PREFIX)/share/gdb/auto-load
 BUILD   ?=
 DESTDIR ?=
 
@@ -290,9 +291,11 @@ install: all
 	$(if $(MAN3),install -m 644 $(B)/man/man3/*.3 $(D)$(MANDIR)/man3/)
 	install -m 644 $(MAN7) $(D)$(MANDIR)/man7/
 	install -m 644 $(B)/libgreenshim.pc $(D)$(LIBDIR)/pkgconfig/greenshim.pc
+	install -D -m 644 tools/greenshim-gdb.py $(D)$(GDBDIR)$(LIBDIR)/libgreenshim.so-gdb.py
 
 uninstall:
 	rm -f $(D)$(LIBDIR)/libgreenshim.so $(D)$(LIBDIR)/pkgconfig/greenshim.pc
+	rm -f $(D)$(GDBDIR)$(LIBDIR)/libgreenshim.so-gdb.py
 	rm -f $(addprefix $(D)$(BINDIR)/,$(notdir $(TOOLS)))
 	rm -f $(addprefix $(D)$(INCDIR)/green/,$(notdir $(HEADERS)))
 	rm -f $(addprefix $(D)$(MANDIR)/man1/,$(notdir $(MAN1)))

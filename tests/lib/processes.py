@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 
-GREENS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "greens_gdb.py")
+GREENS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools/greenshim-gdb.py")
 
 
 def pids():
@@ -100,7 +100,7 @@ def backtraces(pid):
     argv = ["gdb", "-p", str(pid), "-batch", "-nx", "-ex", "set pagination off",
             "-ex", "thread apply all bt 25"]
     if preloaded(pid):
-        argv += ["-x", GREENS]
+        argv += ["-x", GREENS, "-ex", "green bt all 30"]
     head = [f"--- pid {pid}: {command(pid)}"]
     if not shutil.which("gdb"):
         return head + ["no gdb here"]

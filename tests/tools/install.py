@@ -114,6 +114,7 @@ def install_and_uninstall(p):
         below = "opt/green"
         expected = {f"{below}/bin/greenrun", f"{below}/bin/greenshim-report",
                     f"{below}/lib/{LIBRARY}", f"{below}/lib/pkgconfig/greenshim.pc",
+                    f"{below}/share/gdb/auto-load/{below}/lib/{LIBRARY}-gdb.py",
                     f"{below}/share/man/man1/greenrun.1",
                     f"{below}/share/man/man7/greenshim.7"}
         expected |= {f"{below}/include/green/{h}" for h in PUBLIC}

@@ -15,6 +15,7 @@ import install
 import hooks
 import manual
 import late
+import debugger
 import offload
 from harness import TESTS, Place, Skip
 
