@@ -3,6 +3,7 @@
 
 #include "runtime/base/config.h"
 #include "runtime/base/log.h"
+#include "runtime/base/probe.h"
 #include "runtime/base/rawsys.h"
 #include "runtime/core/lot.h"
 #include "runtime/core/request.h"
@@ -170,9 +171,14 @@ static inline struct green *next_green(struct gr_hub *h)
 /* Hand over from @from to @g, or to the hub if that is NULL. */
 static inline const struct gr_ctx *hand_over(struct gr_hub *h, struct green *from, struct green *g)
 {
-    const struct gr_ctx *to = g ? &g->ctx : &h->ctx;
-    if (!g) {
+    const struct gr_ctx *to;
+    if (g) {
+        to = &g->ctx;
+        GR_PROBE2(switch, from->id, g->id);
+    } else {
+        to = &h->ctx;
         h->current = NULL;
+        GR_PROBE2(switch, from->id, 0);
     }
     h->switches++;
     from->budget = BUDGET;
@@ -200,6 +206,7 @@ const struct gr_ctx *gr_hub_leave(struct green *from)
 
 void gr_hub_ready(struct gr_hub *h, struct green *g)
 {
+    GR_PROBE1(wake, g->id);
     g->state = GR_READY;
     gr_list_push_back(&h->ready, &g->link);
     if (GR_UNLIKELY(!h->ticking)) {
@@ -460,6 +467,7 @@ static const struct gr_ctx *hub_main(void *arg)
         g = next_green(h);
     } while (!g);
     carry_malloc_words(h, NULL, g);
+    GR_PROBE2(switch, 0, g->id);
     return &g->ctx;
 }
 

@@ -1,6 +1,7 @@
 /* Blocking and waking, for greens and for kernel threads that run no hub. */
 #include "runtime/core/park.h"
 
+#include "runtime/base/probe.h"
 #include "runtime/base/rawsys.h"
 #include "runtime/core/hub.h"
 #include "runtime/core/signal.h"
@@ -87,6 +88,7 @@ int gr_park(struct gr_waiter *w, int64_t deadline, unsigned flags, enum gr_why w
             gr_hub_timer_add(h, g, deadline);
         }
         h->parks[why]++;
+        GR_PROBE3(park, g->id, why, g->why_arg);
         g->state = GR_PARKED;
         gr_hub_switch(g);
         if (g->heap_index >= 0) {

@@ -1,11 +1,11 @@
-"""gdb's commands for green threads."""
+"""gdb's commands for green threads, and the probes."""
 
 import os
 import re
 import shutil
 import subprocess
 
-from harness import BUILD, LIBRARY, TIMEOUT, TOP, Skip, clean_environment, equal, real, test
+from harness import BUILD, CC, LIBRARY, TIMEOUT, TOP, Skip, clean_environment, equal, real, test
 from waits import FUNCTIONS, Waits
 
 SCRIPT = os.path.join(TOP, "tools/greenshim-gdb.py")
@@ -156,3 +156,21 @@ def gdb_loads_the_commands_by_itself(p):
                before=[f"set auto-load scripts-directory {loads}",
                        f"add-auto-load-safe-path {p.root}"])
     equal("green switch" in text, True, text)
+
+
+# ------------------------------------------------------------------ probes
+
+@test
+def probes_are_there_and_cost_a_nop(p):
+    real(p)
+    has = subprocess.run([CC, "-E", "-x", "c", "-"], input=b"#include <sys/sdt.h>\n", check=False,
+                         capture_output=True, timeout=TIMEOUT)
+    if has.returncode:
+        raise Skip("no <sys/sdt.h>")
+    library = os.path.join(BUILD, LIBRARY)
+    notes = subprocess.run(["readelf", "-nW", library], check=True, capture_output=True,
+                           timeout=TIMEOUT).stdout.decode()
+    found = re.findall(r"Provider: greenshim\s+Name: (\w+)\s+Location: (0x\w+)", notes)
+    equal({name for name, _ in found}, {"park", "wake", "switch"}, notes)
+    text = gdb(library, script=None, commands=[f"x/i {at}" for _, at in found])
+    equal(len(re.findall(r":\tnop$", text, re.M)), len(found), text)
