@@ -1,6 +1,7 @@
 /* Objects that make threads, each looked at once. */
 #include "shim/maker.h"
 
+#include "runtime/base/compiler.h"
 #include "shim/image.h"
 
 #include <string.h>
@@ -13,6 +14,7 @@ static struct {
     bool kernel_threads;
 } makers[N_MAKERS];
 static unsigned n_makers;
+static struct gr_text latest; /* that needs none */
 
 #if defined(__x86_64__)
 /* mov $SYS_futex, into whatever register; some way behind it, syscall */
@@ -39,7 +41,7 @@ static bool has_futex_call(const uint8_t *p, const uint8_t *end)
 }
 #endif
 
-static bool look_at(const void *caller)
+static GR_NOINLINE bool look_at(const void *caller)
 {
     struct gr_image im;
     if (!gr_image_of(caller, &im)) {
@@ -57,8 +59,12 @@ static bool look_at(const void *caller)
 bool gr_maker_needs_kernel_threads(const void *caller)
 {
     uintptr_t at = (uintptr_t)caller;
+    if (at - latest.start < latest.end - latest.start) {
+        return false;
+    }
     for (unsigned i = 0; i < n_makers; i++) {
         if (at >= makers[i].text.start && at < makers[i].text.end) {
+            latest = makers[i].kernel_threads ? latest : makers[i].text;
             return makers[i].kernel_threads;
         }
     }

@@ -92,8 +92,10 @@ void gr_resolver_start(void)
     gr_tls_resolver = at;
 }
 
+extern GR_TLS struct __res_state *__resp GR_WEAK; /* what libc takes for the thread's */
+
 /* A lookup that was cancelled is on the list still, as often as it was taken. */
-static void end_lookups(void)
+static GR_NOINLINE void end_lookups(void)
 {
     struct resolv_context *const *head = (const void *)(gr_tp_get() + lookups);
     while (*head) {
@@ -105,7 +107,7 @@ static void end_lookups(void)
  * storage. */
 void gr_resolver_end(void)
 {
-    struct __res_state *r = &_res;
+    struct __res_state *r = &__resp ? __resp : &_res;
     if (lookups) {
         end_lookups();
     }
@@ -116,8 +118,6 @@ void gr_resolver_end(void)
 }
 
 /* --- on a worker --- */
-
-extern GR_TLS struct __res_state *__resp GR_WEAK; /* what libc takes for the thread's */
 
 struct errand {
     void (*fn)(void *);

@@ -33,17 +33,21 @@ static bool run_round(unsigned n)
     return ran;
 }
 
-void gr_keys_end(struct green *g)
+static GR_NOINLINE void end_keys(struct green *g)
 {
-    if (!atomic_load(&n_keys)) {
-        return;
-    }
     for (int round = 0; round < PTHREAD_DESTRUCTOR_ITERATIONS; round++) {
         if (!run_round(atomic_load(&n_keys))) {
             break;
         }
     }
     gr_tls_clear_keys(g->ctx.tp, atomic_load(&n_keys));
+}
+
+void gr_keys_end(struct green *g)
+{
+    if (atomic_load(&n_keys)) {
+        end_keys(g);
+    }
 }
 
 /*

@@ -27,8 +27,10 @@ static void thread_ends(struct green *g)
     gr_keys_end(g);
     gr_resolver_end();
     gr_shared_mutexes_end(g);
-    free(g->sched);
-    g->sched = NULL;
+    if (g->sched) {
+        free(g->sched);
+        g->sched = NULL;
+    }
 }
 
 /* Before the first green. */

@@ -59,7 +59,7 @@ static size_t cache_key(size_t size, size_t guard)
 }
 
 /* Gives back what lies deeper than the first @keep bytes of the stack. */
-static void drop_stack(const struct green *g, size_t keep)
+static GR_NOINLINE void drop_stack(const struct green *g, size_t keep)
 {
     char *low = g->stack.base + g->stack.guard;
     char *high = (char *)gr_align_down((uintptr_t)g, 4096) - keep;
@@ -68,7 +68,7 @@ static void drop_stack(const struct green *g, size_t keep)
     }
 }
 
-static bool used_beyond(const struct green *g, size_t depth)
+static GR_NOINLINE bool used_beyond(const struct green *g, size_t depth)
 {
     unsigned char resident = 0;
     char *page = (char *)gr_align_down((uintptr_t)g, 4096) - depth - 4096;
@@ -152,7 +152,7 @@ static int make(struct green *g, const struct gr_stack *stack, void *tp, bool us
 }
 
 /* A green on a stack of ours: the block at the top, the control block below, then the stack. */
-static int make_on_slab(size_t size, size_t guard, struct green **out)
+static GR_NOINLINE int make_on_slab(size_t size, size_t guard, struct green **out)
 {
     struct gr_stack stack;
     size_t used = gr_tls_size() + sizeof(struct green) + FIRST_FRAMES;
@@ -173,7 +173,7 @@ static int make_on_slab(size_t size, size_t guard, struct green **out)
 
 /* A green on a stack of the program's: the block at its top, as glibc does; the control block
  * elsewhere. */
-static int make_on_user_stack(const struct gr_green_attr *attr, struct green **out)
+static GR_NOINLINE int make_on_user_stack(const struct gr_green_attr *attr, struct green **out)
 {
     struct gr_stack control;
     int rc = gr_stack_alloc(sizeof(struct green), 0, 0, &control);

@@ -36,6 +36,7 @@ extern void *_dl_allocate_tls(void *mem) GR_WEAK;
 extern void _dl_deallocate_tls(void *tcb, bool free_tcb) GR_WEAK;
 extern void _dl_get_tls_static_info(size_t *size, size_t *align) GR_WEAK;
 extern void __call_tls_dtors(void) GR_WEAK;
+extern GR_TLS void *__libc_dlerror_result GR_WEAK;
 
 #define UNUSED 0xa5 /* static TLS of the pristine block that no module has */
 
@@ -410,7 +411,8 @@ void gr_tls_clear_keys(void *tp, unsigned n_keys)
 void gr_tls_enter(void)
 {
     (void)uselocale(LC_GLOBAL_LOCALE); /* sets the tables of <ctype.h>, too */
-    if (dlerror()) {
+    if (&__libc_dlerror_result ? __libc_dlerror_result != NULL : dlerror() != NULL) {
+        (void)dlerror(); /* the second call lets go of it */
         (void)dlerror();
     }
     h_errno = 0;
