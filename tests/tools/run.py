@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Tests of greenrun, of the installation and of the exported symbols. Prints "ok NAME" lines."""
+"""Tests of greenrun, installation, exported symbols and more. Prints "ok NAME" lines."""
 
 import os
 import subprocess
@@ -17,6 +17,7 @@ import manual
 import late
 import debugger
 import offload
+import suites
 from harness import TESTS, Place, Skip
 
 
