@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 
 static char name[] = "lock-XXXXXX";
-static int ready[2];
+static int ready[2], refused[2];
 
 static int take(int how, int fd, int wait)
 {
@@ -30,6 +30,7 @@ static int child(void *arg)
 
     SYS(take((int)(intptr_t)arg, fd, 1));
     write_all(ready[1], "r", 1);
+    read_all(refused[0], &(char){0}, 1);
     sleep_ms(60);
     return 0; /* the lock goes with the process */
 }
@@ -44,6 +45,7 @@ static void *waits(void *arg)
         _exit(child(arg));
     read_all(ready[0], &(char){0}, 1);
     CHECK_ERRNO(take(how, fd, 0), how == 0 ? EWOULDBLOCK : EAGAIN);
+    write_all(refused[1], "r", 1);
     SYS(take(how, fd, 1));
     SYS(waitpid(pid, &status, 0));
     CHECK_EQ(status, 0);
@@ -54,6 +56,7 @@ static void *waits(void *arg)
 int test_main(void)
 {
     pipe_pair(ready);
+    pipe_pair(refused);
     close((int)SYS(mkstemp(name)));
     for (intptr_t how = 0; how < 4; how++) {
         waits((void *)how);
