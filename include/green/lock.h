@@ -101,7 +101,8 @@ GREEN_API void green_condition_free(struct green_condition *c);
 
 /*
  * green_condition_wait - let go of the lock, however often the caller holds it, wait for a
- * notification and take the lock again as it was, whatever the result.
+ * notification and take the lock again as it was, whatever the result but one: -EDEADLK when
+ * nothing is left that could give it to main, where green_rlock_release() then says -EPERM.
  *
  * Returns 0, -ETIMEDOUT, -EPERM (the caller does not hold the lock), or what interrupted the wait.
  * Switches.

@@ -200,9 +200,11 @@ void green_condition_free(struct green_condition *c)
     free(c);
 }
 
-/* The lock again, whatever comes: an interruption that is due meanwhile waits. */
-static void take_back(struct green_rlock *l, unsigned count)
+/* The lock again, whatever comes: an interruption that is due meanwhile waits. Returns 0, or
+ * -EDEADLK: nobody can give it to main. */
+static int take_back(struct green_rlock *l, unsigned count)
 {
+    int rc = 0;
     struct gr_bucket *b = gr_lot_lock(l);
     if (!l->owner) {
         l->owner = gr_owner_id();
@@ -211,9 +213,12 @@ static void take_back(struct green_rlock *l, unsigned count)
         struct gr_waiter w;
         gr_waiter_init(&w, l);
         w.bits = (uint32_t)gr_owner_id();
-        (void)gr_lot_wait(b, &w, GR_FOREVER, 0, GR_WHY_RLOCK);
+        rc = gr_lot_wait(b, &w, GR_FOREVER, GR_STUCK, GR_WHY_RLOCK);
     }
-    l->count = count;
+    if (rc == 0) {
+        l->count = count;
+    }
+    return rc;
 }
 
 int green_condition_wait(struct green_condition *c, int64_t timeout)
@@ -231,12 +236,13 @@ int green_condition_wait(struct green_condition *c, int64_t timeout)
     l->count = 1;
     (void)green_rlock_release(l);
     int rc = gr_park(&w, deadline, GR_API_PARK, GR_WHY_CONDITION);
-    take_back(l, count);
-    if (rc && gr_list_empty(&w.link)) {
-        return 0; /* notified after all, by somebody who held the lock before us */
+    int lost = take_back(l, count);
+    bool notified = gr_list_empty(&w.link); /* perhaps by somebody who held the lock before us */
+    gr_list_remove(&w.link);                /* without the lock only where nobody else can run */
+    if (lost) {
+        return lost;
     }
-    gr_list_remove(&w.link);
-    return gr_api_result(rc);
+    return notified ? 0 : gr_api_result(rc);
 }
 
 int green_condition_notify(struct green_condition *c, size_t n)

@@ -350,6 +350,30 @@ Test(rest, each_wait_of_main_ends_and_takes_nothing_with_it)
     cr_assert(says("main waits for event"));
 }
 
+/* Keeps the lock that the waiter has let go. */
+static void wait_for_news_and_the_lock(void)
+{
+    cr_assert_eq(green_rlock_acquire(rlock, 0), 0);
+    locker = go(lock_and_get, 0);
+    cr_assert_eq(green_condition_wait(condition, GREEN_FOREVER), -EDEADLK);
+    cr_assert_eq(green_rlock_release(rlock), -EPERM, "it could not have the lock");
+}
+
+Test(rest, a_condition_whose_lock_nobody_gives_back)
+{
+    rlock = green_rlock_new();
+    condition = green_condition_new(rlock);
+    queue = green_queue_new(0);
+    listen(wait_for_news_and_the_lock);
+    cr_assert(says("  main waits for green_condition %p\n", (void *)condition), "%s", said);
+    cr_assert(says("  main waits for a lock held by green thread %u locker\n",
+                   (unsigned)green_id(locker)),
+              "%s", said);
+    cr_assert_eq(green_queue_put(queue, NULL, 0), 0);
+    cr_assert_eq(green_join(locker, GREEN_FOREVER), 0);
+    green_unref(locker);
+}
+
 static void wait_for_all(void)
 {
     cr_assert_eq(green_joinall(stuck, 4, NULL, 0, 0, GREEN_FOREVER), -EDEADLK);
