@@ -1,6 +1,6 @@
 /*
  * Pools: sets of greenlets, with a limit or without. A greenlet is a member until it ends. Any
- * green may make every call; kernel threads may make those that spawn nothing. Like: gevent.pool
+ * green and any kernel thread may make every call. Like: gevent.pool
  */
 #ifndef GREEN_POOL_H
 #define GREEN_POOL_H

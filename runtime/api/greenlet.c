@@ -461,10 +461,11 @@ int green_killall(struct greenlet *const gl[], size_t n, int code, int64_t timeo
     }
     code = code ? code : -ECANCELED;
     bool self = false;
-    for (int born = 0; born <= 1; born++) {
+    bool outside = !gr_hub_here(); /* there a greenlet may begin between two looks at it */
+    for (int born = outside; born <= 1; born++) {
         for (size_t i = 0; i < n; i++) {
             /* The caller has handles. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
-            if ((gl[i]->state >= GREENLET_RUNNING) != born) {
+            if (!outside && (gl[i]->state >= GREENLET_RUNNING) != born) {
                 continue;
             }
             if (gr_self && gr_self->task == gl[i]) {

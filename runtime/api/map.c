@@ -394,14 +394,15 @@ int gr_async_start(struct gr_async *a, struct greenlet **out)
         a->release(a);
         return rc == -ENOTSUP ? rc : -ENOMEM;
     }
-    if (a->callback) {
-        rc = green_link(&green_ref(gl)->object, call_back, a);
+    bool silent = !a->callback;
+    if (!silent) {
+        rc = green_link(&green_ref(gl)->object, call_back, a); /* may have been made already */
     }
     if (rc) {
         green_unref(gl);
         (void)green_kill(gl, 0, 0);
     }
-    if ((rc || !a->callback) && !gr_object_link(&gl->object, &a->link, over)) {
+    if ((rc || silent) && !gr_object_link(&gl->object, &a->link, over)) {
         a->release(a);
     }
     if (rc || !out) {

@@ -27,7 +27,7 @@ struct member {
     struct gr_list node; /* of the pool */
     struct green_pool *pool;
     struct greenlet *greenlet; /* alive as long as this is on the pool's list */
-    bool hit;                  /* by a kill of the pool */
+    atomic_bool hit;           /* by a kill of the pool */
 };
 
 /* --- the pool --- */
@@ -148,7 +148,7 @@ static int enrol(struct green_pool *p, struct member *m, struct greenlet *gl)
     gr_list_push_back(&p->members, &m->node);
     p->n++;
     int code = p->killers ? p->kill_code : 0;
-    m->hit = code != 0;
+    atomic_init(&m->hit, code != 0);
     gr_lot_unlock(b);
     if (!gr_object_link(&gl->object, &m->link, member_ended)) {
         leave(m); /* it has ended already */
@@ -240,8 +240,7 @@ static void list_members(struct green_pool *p, struct roll *r, size_t room, bool
     GR_LIST_EACH(&p->members, node, tmp)
     {
         struct member *m = GR_LIST_ENTRY(node, struct member, node);
-        if (r->n < room && !(hit && m->hit)) {
-            m->hit |= hit;
+        if (r->n < room && !(hit && atomic_exchange(&m->hit, true))) {
             r->greenlet[r->n++] = green_ref(m->greenlet);
         }
     }
@@ -346,10 +345,7 @@ int green_pool_killone(struct green_pool *p, struct greenlet *gl, int code, int6
     }
     struct gr_bucket *b = gr_lot_lock(&gl->object);
     struct member *m = membership(p, gl);
-    bool fresh = m && !m->hit;
-    if (fresh) {
-        m->hit = true;
-    }
+    bool fresh = m && !atomic_exchange(&m->hit, true);
     gr_lot_unlock(b);
     if (fresh) {
         return green_kill(gl, code, timeout);

@@ -367,9 +367,7 @@ Test(pool, a_kernel_thread_joins)
     setup();
     shared = green_group_new();
     green_unref(join_in(shared, at_gate, NULL));
-    pthread_t t;
-    gr_hub_foreign();
-    cr_assert_eq(pthread_create(&t, NULL, join_thread, NULL), 0);
+    pthread_t t = foreign(join_thread, NULL);
     cr_assert_eq(green_sleep(MS(10)), 0);
     green_event_set(gate);
     void *value = ITEM(1);
