@@ -9,7 +9,7 @@
  *     green_popen_free(p);
  *
  * A child is reaped when it ends, whether anybody waits for it or not; children that are not made
- * here are left alone.
+ * here are left alone. Any green and any kernel thread may make every call.
  */
 #ifndef GREEN_SUBPROCESS_H
 #define GREEN_SUBPROCESS_H

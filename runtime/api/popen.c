@@ -250,24 +250,43 @@ static void *watch(void *arg)
 }
 
 /* The green that reaps the child runs no handlers of signals. */
-static int new_popen(struct green_popen **out, struct green **watcher)
+static int new_watcher(struct green_popen *p, struct green **out)
 {
     static const struct gr_green_attr attr = {
         .guard_size = 4096, .detached = true, .has_mask = true, .mask = ~0ULL};
-    if (gr_api_start() || !gr_hub_here()) {
+    return gr_green_new(&attr, watch, p, out);
+}
+
+/* On the hub, for a kernel thread that has started a child. */
+static bool begin_to_watch(struct gr_request *r)
+{
+    struct green *g;
+    if (new_watcher(GR_CONTAINER_OF(r, struct green_popen, request), &g)) {
+        return false;
+    }
+    gr_green_start(g);
+    return true;
+}
+
+/* *@watcher: NULL on a kernel thread, whose request the hub is to have. */
+static int new_popen(struct green_popen **out, struct green **watcher)
+{
+    if (gr_api_start()) {
         return -ENOTSUP;
     }
     struct green_popen *p = calloc(1, sizeof(*p));
     if (!p) {
         return -ENOMEM;
     }
-    if (gr_green_new(&attr, watch, p, watcher)) {
+    *watcher = NULL;
+    if (gr_hub_here() && new_watcher(p, watcher)) {
         free(p);
         return -EAGAIN;
     }
     gr_object_init(&p->object, popen_ready, false);
     atomic_init(&p->refs, 2);
     p->returncode = GREEN_RUNNING;
+    p->request.fn = begin_to_watch;
     *out = p;
     return 0;
 }
@@ -291,7 +310,9 @@ int green_popen(const struct green_command *c, struct green_popen **out)
     if (rc == 0) {
         rc = spawn(c, e.theirs, &p->pid);
         if (rc) {
-            gr_green_abandon(watcher);
+            if (watcher) {
+                gr_green_abandon(watcher);
+            }
             free(p);
         }
     }
@@ -304,7 +325,11 @@ int green_popen(const struct green_command *c, struct green_popen **out)
         p->fd[i] = e.ours[i];
         p->piped[i] = e.ours[i] >= 0;
     }
-    gr_green_start(watcher);
+    if (watcher) {
+        gr_green_start(watcher);
+    } else {
+        gr_request(gr_hub_first(), &p->request);
+    }
     *out = p;
     return 0;
 }

@@ -3,6 +3,7 @@
 #define GR_API_POPEN_H
 
 #include "runtime/api/object.h"
+#include "runtime/core/request.h"
 
 #include <green/subprocess.h>
 
@@ -16,6 +17,7 @@ struct gr_output {
 struct green_popen {
     struct green_object object; /* its lock guards @returncode */
     atomic_uint refs;           /* the handle, and one of the green that reaps the child */
+    struct gr_request request;  /* of a kernel thread, for that green */
     pid_t pid;
     int32_t returncode;
     int fd[3]; /* our ends, -1: none, or closed */

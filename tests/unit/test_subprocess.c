@@ -163,6 +163,45 @@ Test(subprocess, kernel_thread_may_wait_and_signal)
     green_popen_free(shared);
 }
 
+static void *live_with_children(void *arg)
+{
+    struct green_popen *p;
+    char *text;
+    int32_t code = 0;
+    for (int i = 0; i < 10; i++) {
+        cr_assert_eq(green_run(SH("cat", .out = GREEN_PIPE), "hello", 5, &p, GREEN_S(20)), 0);
+        cr_assert_str_eq(green_popen_output(p, 1, NULL), "hello");
+        green_popen_free(p);
+        cr_assert_eq(green_check_output(SH("exit 3"), &text, NULL, &code, GREEN_S(20)), -EREMOTEIO);
+        cr_assert_eq(code, 3);
+        free(text);
+        cr_assert_eq(green_call(SH("exec sleep 60"), &code, i * MS(1)), -ETIMEDOUT);
+        p = begin(SH("exec sleep 60"));
+        cr_assert_eq(green_popen_wait(p, MS(1)), -ETIMEDOUT);
+        cr_assert_eq(green_popen_kill(p), 0);
+        while (!green_popen_poll(p)) {
+        }
+        cr_assert_eq(green_popen_returncode(p), -SIGKILL);
+        green_popen_free(p);
+        cr_assert_eq(green_popen(&(struct green_command){.shell = "", .cwd = "/no/such"}, &p),
+                     -ENOENT);
+    }
+    green_popen_free(begin(SH("exit"))); /* is reaped all the same */
+    atomic_store(&foreign_result, 1);
+    return arg;
+}
+
+Test(subprocess, kernel_threads_start_children)
+{
+    pthread_t t[2] = {foreign(live_with_children, NULL), foreign(live_with_children, NULL)};
+    join_foreign(t[0]);
+    join_foreign(t[1]);
+    cr_assert_eq(atomic_load(&foreign_result), 1);
+    finish();
+    cr_assert_eq(waitpid(-1, NULL, WNOHANG), -1);
+    cr_assert_eq(errno, ECHILD);
+}
+
 Test(subprocess, signals_reach_the_child_but_nobody_after_its_end)
 {
     struct green_popen *p =
