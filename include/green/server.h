@@ -12,7 +12,7 @@
  *     green_server_new(&(struct green_server_options){.listen = ":7000", .handle = echo}, &s);
  *     green_server_serve_forever(s, GREEN_S(1));
  *
- * Calls on one server are made by greens of one hub.
+ * Any green and any kernel thread may make every call; for a kernel thread a green does it.
  */
 #ifndef GREEN_SERVER_H
 #define GREEN_SERVER_H

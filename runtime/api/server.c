@@ -267,7 +267,7 @@ static void look_for_fork(struct green_server *s)
     s->pid = pid;
 }
 
-int green_server_resume(struct green_server *s)
+static int resume(struct green_server *s)
 {
     look_for_fork(s);
     if (s->accepting || s->fd < 0) {
@@ -296,7 +296,7 @@ static void note(int *first, int rc)
     }
 }
 
-int green_server_pause(struct green_server *s)
+static int pause_accepting(struct green_server *s)
 {
     int rc = 0;
     look_for_fork(s);
@@ -319,7 +319,7 @@ int green_server_pause(struct green_server *s)
 
 /* --- start and stop --- */
 
-int green_server_listen(struct green_server *s)
+static int begin_to_listen(struct green_server *s)
 {
     if (s->fd >= 0) {
         return 0;
@@ -336,14 +336,11 @@ int green_server_listen(struct green_server *s)
     return 0;
 }
 
-int green_server_start(struct green_server *s)
+static int start(struct green_server *s)
 {
-    if (gr_api_start() || !gr_hub_here()) {
-        return -ENOTSUP;
-    }
     bool listening = s->fd >= 0;
-    int rc = green_server_listen(s);
-    rc = rc ? rc : green_server_resume(s);
+    int rc = begin_to_listen(s);
+    rc = rc ? rc : resume(s);
     if (rc && !listening) {
         close_listener(s);
     }
@@ -400,15 +397,76 @@ static int end_handlers(struct green_server *s, int64_t timeout)
     return rc;
 }
 
-int green_server_stop(struct green_server *s, int64_t timeout)
+static int stop(struct green_server *s, int64_t timeout)
 {
-    int rc = green_server_pause(s);
+    int rc = pause_accepting(s);
     close_listener(s);
     green_event_set(s->stopped);
     if (s->room) {
         note(&rc, end_handlers(s, rc ? 0 : timeout));
     }
     return rc;
+}
+
+/* --- by greens and by kernel threads --- */
+
+/* Servers are dealt with on the hub alone: for a kernel thread a green does it. */
+struct order {
+    struct green_server *s;
+    int (*fn)(struct green_server *s); /* NULL: stop() */
+    int64_t timeout;                   /* of that */
+};
+
+static int carry_out(const struct order *o)
+{
+    return o->fn ? o->fn(o->s) : stop(o->s, o->timeout);
+}
+
+static void *obey(void *arg)
+{
+    return (void *)(intptr_t)carry_out(arg);
+}
+
+static int give(struct order o)
+{
+    struct greenlet *g;
+    void *rc = NULL;
+    if (!gr_active || gr_hub_here()) {
+        return carry_out(&o);
+    }
+    int failed = green_spawn(obey, &o, &g);
+    if (failed) {
+        return failed;
+    }
+    failed = green_get(g, &rc, GREEN_FOREVER);
+    green_unref(g);
+    return failed ? failed : (int)(intptr_t)rc;
+}
+
+int green_server_listen(struct green_server *s)
+{
+    return give((struct order){.s = s, .fn = begin_to_listen});
+}
+
+int green_server_start(struct green_server *s)
+{
+    int rc = gr_api_start();
+    return rc ? rc : give((struct order){.s = s, .fn = start});
+}
+
+int green_server_pause(struct green_server *s)
+{
+    return give((struct order){.s = s, .fn = pause_accepting});
+}
+
+int green_server_resume(struct green_server *s)
+{
+    return give((struct order){.s = s, .fn = resume});
+}
+
+int green_server_stop(struct green_server *s, int64_t timeout)
+{
+    return give((struct order){.s = s, .timeout = timeout});
 }
 
 int green_server_serve_forever(struct green_server *s, int64_t stop_timeout)
@@ -422,11 +480,17 @@ int green_server_serve_forever(struct green_server *s, int64_t stop_timeout)
     return rc ? rc : stopped == -ETIMEDOUT ? 0 : stopped;
 }
 
+static int end(struct green_server *s)
+{
+    (void)pause_accepting(s);
+    close_listener(s);
+    return 0;
+}
+
 void green_server_free(struct green_server *s)
 {
     if (s) {
-        (void)green_server_pause(s);
-        close_listener(s);
+        (void)give((struct order){.s = s, .fn = end});
         unref(s);
     }
 }

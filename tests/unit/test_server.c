@@ -571,3 +571,75 @@ Test(server, killed_in_stop_it_is_closed_all_the_same)
     green_unref(g);
     green_server_free(s);
 }
+
+/* --- kernel threads --- */
+
+static atomic_int n_stopped;
+static struct green_server *served;
+
+static void *talk(void *arg)
+{
+    char c = 'x';
+    int fd = connect_to(served);
+    cr_assert_eq(write(fd, &c, 1), 1);
+    cr_assert_eq(read(fd, &c, 1), 1);
+    close(fd);
+    return arg;
+}
+
+static void *run_a_server(void *arg)
+{
+    for (int i = 0; i < 5; i++) {
+        served = SERVER(LOCAL, ECHO(AF_INET), .max = 4);
+        cr_assert_eq(green_server_listen(served), 0);
+        cr_assert_eq(green_server_start(served), 0);
+        (void)talk(NULL);
+        cr_assert_eq(green_server_pause(served), 0);
+        cr_assert_eq(green_server_resume(served), 0);
+        (void)talk(NULL);
+        int fd = connect_to(served);
+        char c = 'y';
+        cr_assert_eq(write(fd, &c, 1), 1);
+        cr_assert_eq(read(fd, &c, 1), 1);
+        cr_assert_eq(green_server_stop(served, MS(1)), -ETIMEDOUT, "one has to be killed");
+        cr_assert_eq(green_server_count(served), 0);
+        cr_assert_eq(read(fd, &c, 1), 0);
+        close(fd);
+        green_server_free(served);
+    }
+    green_server_free(SERVER(LOCAL, ECHO(AF_INET)));
+    served = SERVER(.listen = "127.0.0.1", ECHO(AF_INET));
+    cr_assert_lt(green_server_start(served), 0);
+    green_server_free(served);
+    atomic_store(&n_stopped, 1);
+    return arg;
+}
+
+Test(server, run_by_a_kernel_thread)
+{
+    join_foreign(foreign(run_a_server, NULL));
+    cr_assert_eq(n_stopped, 1);
+    cr_assert_eq(started, 15);
+    cr_assert_eq(ended, 15);
+}
+
+static void *serve_until_stopped(void *arg)
+{
+    cr_assert_eq(green_server_serve_forever(arg, MS(1)), 0);
+    n_stopped++;
+    return arg;
+}
+
+Test(server, a_kernel_thread_serves_and_another_stops_it)
+{
+    served = SERVER(LOCAL, ECHO(AF_INET));
+    pthread_t t = foreign(serve_until_stopped, served);
+    while (!green_server_started(served)) {
+        green_sleep(MS(1));
+    }
+    join_foreign(foreign(talk, NULL));
+    cr_assert_eq(green_server_stop(served, 0), 0);
+    join_foreign(t);
+    cr_assert_eq(n_stopped, 1);
+    green_server_free(served);
+}
