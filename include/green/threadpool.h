@@ -1,7 +1,7 @@
 /*
  * Thread pools: functions that block, or compute, called on kernel threads while the green that
- * wants the result waits and the others go on. Any green and any kernel thread may make every call,
- * unless it says otherwise. Like: gevent.threadpool
+ * wants the result waits and the others go on. Any green and any kernel thread may make every call.
+ * Like: gevent.threadpool
  *
  * A function in a pool runs as on any kernel thread: libc's calls block it alone, green_fail() ends
  * it with an error, and it may use events, queues and the like to talk to greens. It cannot be
@@ -99,15 +99,15 @@ GREEN_API int green_threadpool_apply(struct green_threadpool *p, void *(*fn)(voi
  *            NULL: none
  * @out:      receives a handle of the greenlet; may be NULL
  *
- * Returns 0, -ENOMEM, -ENOTSUP (not on a green thread). Does not switch. Like:
+ * Returns 0, -ENOMEM, -ENOTSUP (no green threads here). Does not switch. Like:
  * ThreadPool.apply_async
  */
 GREEN_API int green_threadpool_apply_async(struct green_threadpool *p, void *(*fn)(void *),
                                            void *arg, void (*callback)(void *value, void *arg),
                                            void *callback_arg, struct greenlet **out);
 
-/* green_threadpool_map - as green_pool_map(), by the threads of @p. Only by greens.
- * Like: ThreadPool.map */
+/* green_threadpool_map - as green_pool_map(), by the threads of @p. Like: ThreadPool.map
+ */
 GREEN_API int green_threadpool_map(struct green_threadpool *p, void *(*fn)(void *),
                                    struct green_input in, struct green_values **out,
                                    int64_t timeout);
@@ -119,9 +119,8 @@ GREEN_API int green_threadpool_map_async(struct green_threadpool *p, void *(*fn)
                                          void (*callback)(void *value, void *arg),
                                          void *callback_arg, struct greenlet **out);
 
-/* green_threadpool_imap - as green_pool_imap(), by the threads of @p.
- * green_threadpool_imap_unordered
- * - as green_pool_imap_unordered(). Only by greens. Like: ThreadPool.imap, imap_unordered */
+/* green_threadpool_imap, green_threadpool_imap_unordered - as green_pool_imap() and
+ * green_pool_imap_unordered(), by the threads of @p. Like: ThreadPool.imap, imap_unordered */
 GREEN_API struct green_imap *green_threadpool_imap(struct green_threadpool *p, void *(*fn)(void *),
                                                    struct green_input in, size_t max);
 GREEN_API struct green_imap *green_threadpool_imap_unordered(struct green_threadpool *p,

@@ -402,11 +402,19 @@ static void into_result(struct task *t, void *value, struct green_error *error)
     free(t);
 }
 
+static void free_result(struct green_result **r)
+{
+    green_result_free(*r);
+}
+
+#define FREED_RESULT(r) struct green_result *r __attribute__((cleanup(free_result))) = NULL
+
 /* As green_threadpool_spawn(). @c is freed with the result; it may be NULL. */
 static int spawn(struct green_threadpool *p, void *(*fn)(void *), void *arg, struct gr_call *c,
                  struct green_result **out, int64_t timeout)
 {
-    struct green_result *r = green_result_new();
+    FREED_RESULT(r);
+    r = green_result_new();
     if (!r) {
         gr_call_free(c);
         return -ENOMEM;
@@ -414,25 +422,20 @@ static int spawn(struct green_threadpool *p, void *(*fn)(void *), void *arg, str
     gr_result_keep_call(r, c);
     int rc = green_semaphore_acquire(p->room, timeout);
     if (rc) {
-        green_result_free(r);
         return rc;
     }
     struct task *t = malloc(sizeof(*t));
-    if (t) {
-        *t = (struct task){.fn = fn, .arg = arg, .ended = into_result, .to = gr_result_ref(r)};
-        rc = submit(p, t);
-    } else {
+    if (!t) {
         (void)green_semaphore_release(p->room);
-        rc = -ENOMEM;
+        return -ENOMEM;
     }
-    if (rc && t) {
-        green_result_free(r);
+    *t = (struct task){.fn = fn, .arg = arg, .ended = into_result, .to = gr_result_ref(r)};
+    rc = submit(p, t);
+    if (rc) {
+        green_result_free(t->to);
         free(t);
-    }
-    if (rc || !out) {
-        green_result_free(r);
-    } else {
-        *out = r;
+    } else if (out) {
+        *out = gr_result_ref(r);
     }
     return rc;
 }
@@ -476,13 +479,6 @@ static int apply(struct green_threadpool *p, void *(*fn)(void *), void *arg, voi
     int64_t left = timeout == GREEN_FOREVER ? GREEN_FOREVER : deadline - gr_now();
     return green_result_get(*r, value_out, left);
 }
-
-static void free_result(struct green_result **r)
-{
-    green_result_free(*r);
-}
-
-#define FREED_RESULT(r) struct green_result *r __attribute__((cleanup(free_result))) = NULL
 
 int green_threadpool_apply(struct green_threadpool *p, void *(*fn)(void *), void *arg,
                            void **value_out, int64_t timeout)
