@@ -57,6 +57,15 @@ static void unref(struct lookup *l)
     }
 }
 
+static void let_go(struct lookup **l)
+{
+    if (*l) {
+        unref(*l);
+    }
+}
+
+#define LOOKUP(l) struct lookup *l __attribute__((cleanup(let_go)))
+
 static void look_up(struct lookup *l)
 {
     if (l->len) {
@@ -79,6 +88,28 @@ static void *run(void *arg)
     return NULL;
 }
 
+/* The green that makes a lookup, as its caller sees it. */
+struct helper {
+    struct greenlet *g;
+    struct lookup *l;
+};
+
+/* However the caller leaves. */
+static void leave(struct helper *h)
+{
+    if (!green_ended(h->g) && green_kill(h->g, 0, 0) == 0 && green_ended(h->g) &&
+        !atomic_load(&h->l->begun)) {
+        atomic_fetch_sub(&h->l->refs, 1); /* it never will */
+    }
+    green_unref(h->g);
+}
+
+static int await(struct lookup *l, struct greenlet *g, int64_t timeout)
+{
+    struct helper h __attribute__((cleanup(leave))) = {g, l};
+    return green_join(h.g, timeout);
+}
+
 /* Returns as the calls do. */
 static int make(struct lookup *l, int64_t timeout)
 {
@@ -92,16 +123,9 @@ static int make(struct lookup *l, int64_t timeout)
             return EAI_MEMORY;
         }
         look_up(l);
-    } else {
-        rc = green_join(g, timeout);
-        if (rc && green_kill(g, 0, 0) == 0 && green_ended(g) && !atomic_load(&l->begun)) {
-            atomic_fetch_sub(&l->refs, 1); /* it never will */
-        }
-        green_unref(g);
-        if (rc) {
-            errno = -rc;
-            return EAI_SYSTEM;
-        }
+    } else if ((rc = await(l, g, timeout))) {
+        errno = -rc;
+        return EAI_SYSTEM;
     }
     errno = l->rc == EAI_SYSTEM ? l->error : saved;
     return l->rc;
@@ -133,7 +157,7 @@ int green_getaddrinfo(const char *node, const char *service, const struct addrin
     if (is_numeric(node, service, hints, out, &rc)) {
         return rc;
     }
-    struct lookup *l = new_lookup(node, service);
+    LOOKUP(l) = new_lookup(node, service);
     if (!l) {
         return EAI_MEMORY;
     }
@@ -146,7 +170,6 @@ int green_getaddrinfo(const char *node, const char *service, const struct addrin
         *out = l->found;
         l->found = NULL;
     }
-    unref(l);
     return rc;
 }
 
@@ -167,12 +190,11 @@ static int hand_out(char *to, socklen_t room, const char *text)
 int green_getnameinfo(const struct sockaddr *addr, socklen_t len, char *host, socklen_t host_size,
                       char *service, socklen_t service_size, int flags, int64_t timeout)
 {
-    struct lookup *l = new_lookup(NULL, NULL);
+    LOOKUP(l) = new_lookup(NULL, NULL);
     if (!l) {
         return EAI_MEMORY;
     }
     if (len == 0 || len > sizeof(l->addr)) {
-        unref(l);
         return EAI_FAMILY;
     }
     memcpy(&l->addr, addr, len);
@@ -189,7 +211,6 @@ int green_getnameinfo(const struct sockaddr *addr, socklen_t len, char *host, so
     if (rc == 0) {
         rc = hand_out(host, host_size, l->host);
     }
-    unref(l);
     return rc;
 }
 

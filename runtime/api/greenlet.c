@@ -374,6 +374,11 @@ static int collect(struct green_iwait *it, struct greenlet *done[], size_t want,
     return (int)got;
 }
 
+static void free_iwait(struct green_iwait **it)
+{
+    green_iwait_free(*it);
+}
+
 int green_joinall(struct greenlet *const gl[], size_t n, struct greenlet *done[], size_t count,
                   int raise_error, int64_t timeout)
 {
@@ -384,14 +389,9 @@ int green_joinall(struct greenlet *const gl[], size_t n, struct greenlet *done[]
     for (size_t i = 0; i < n; i++) {
         objects[i] = &gl[i]->object;
     }
-    struct green_iwait *it = green_iwait_new(objects, n);
+    struct green_iwait *it __attribute__((cleanup(free_iwait))) = green_iwait_new(objects, n);
     free(objects);
-    if (!it) {
-        return -ENOMEM;
-    }
-    int rc = collect(it, done, count && count < n ? count : n, raise_error, timeout);
-    green_iwait_free(it);
-    return rc;
+    return it ? collect(it, done, count && count < n ? count : n, raise_error, timeout) : -ENOMEM;
 }
 
 /* --- kill --- */

@@ -351,17 +351,24 @@ static void end_map(struct green_imap **it)
 
 #define ENDING_MAP struct green_imap *it __attribute__((cleanup(end_map)))
 
+static void free_values(struct green_values **values)
+{
+    free(*values);
+}
+
+/* Freed unless they are handed out. */
+#define FREED_VALUES(v) struct green_values *v __attribute__((cleanup(free_values))) = NULL
+
 int gr_map(const struct gr_map_ops *ops, void *pool, void *(*fn)(void *), struct green_input in,
            struct green_values **out, int64_t timeout)
 {
     int64_t deadline = gr_api_deadline_or_now(timeout);
-    struct green_values *values = NULL;
+    FREED_VALUES(values);
     ENDING_MAP = gr_imap_new(ops, pool, fn, in, 0, true);
     int rc = it ? take_all(it, &values, deadline) : -errno;
     if (out) {
         *out = values;
-    } else {
-        free(values);
+        values = NULL;
     }
     return rc;
 }
@@ -424,15 +431,16 @@ struct map_async {
 static void *run_map(void *arg)
 {
     struct map_async *m = arg;
-    struct green_values *values = NULL;
+    FREED_VALUES(values);
     ENDING_MAP = gr_imap_new(m->ops, m->pool, m->fn, m->in, 0, true);
     int rc = it ? take_all(it, &values, GR_FOREVER) : -errno;
     if (rc) {
-        free(values);
         const struct green_error *e = it ? green_imap_error(it) : NULL;
         green_fail(rc, e ? e->message : NULL, e ? e->payload : NULL);
     }
-    return values;
+    void *all = values;
+    values = NULL;
+    return all;
 }
 
 int gr_map_async(const struct gr_map_ops *ops, void *pool, void *(*fn)(void *),

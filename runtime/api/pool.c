@@ -396,6 +396,11 @@ int green_pool_add(struct green_pool *p, struct greenlet *gl, int64_t timeout)
     return enrol(p, m, gl);
 }
 
+static void give_back(struct greenlet **gl)
+{
+    green_unref(*gl);
+}
+
 int green_pool_apply(struct green_pool *p, void *(*fn)(void *), void *arg, void **value_out,
                      int64_t timeout)
 {
@@ -404,12 +409,11 @@ int green_pool_apply(struct green_pool *p, void *(*fn)(void *), void *arg, void 
     }
     (void)gr_api_start();
     int64_t deadline = gr_api_deadline(timeout);
-    struct greenlet *gl;
+    struct greenlet *gl __attribute__((cleanup(give_back))) = NULL;
     int rc = green_pool_spawn(p, fn, arg, &gl, timeout);
     if (rc == 0) {
         int64_t left = timeout == GREEN_FOREVER ? GREEN_FOREVER : deadline - gr_now();
         rc = green_get(gl, value_out, left);
-        green_unref(gl);
     }
     return rc;
 }

@@ -416,7 +416,7 @@ static int meet(struct green_channel *c, uint32_t role, void **item, int64_t tim
         return -EAGAIN;
     }
     c->balance += step;
-    int rc = gr_api_wait_for(b, &p.w, timeout, GR_WHY_CHANNEL);
+    int rc = gr_lot_wait(b, &p.w, gr_api_deadline(timeout), GR_API_PARK, GR_WHY_CHANNEL);
     if (rc) {
         b = gr_lot_lock(c);
         c->balance -= step; /* nobody came */
@@ -424,7 +424,7 @@ static int meet(struct green_channel *c, uint32_t role, void **item, int64_t tim
     } else {
         *item = p.item;
     }
-    return rc;
+    return gr_api_result(rc);
 }
 
 int green_channel_put(struct green_channel *c, void *item, int64_t timeout)

@@ -97,16 +97,20 @@ void green_timeout_free(struct green_timeout *t)
     free(t);
 }
 
+static void free_timeout(struct green_timeout **t)
+{
+    green_timeout_free(*t);
+}
+
 int green_with_timeout(int64_t duration, void *(*fn)(void *), void *arg, void **value_out)
 {
-    struct green_timeout *t = green_timeout_start_new(duration, 0);
+    struct green_timeout *t __attribute__((cleanup(free_timeout))) =
+        green_timeout_start_new(duration, 0);
     if (!t) {
         return -errno;
     }
     void *value = fn(arg);
-    int fired = green_timeout_fired(t);
-    green_timeout_free(t);
-    if (fired) {
+    if (green_timeout_fired(t)) {
         return -ETIMEDOUT;
     }
     if (value_out) {

@@ -1,95 +1,33 @@
-/*
- * Every call of <green/...> that waits, interrupted at every switch: a victim makes the call, a
- * rival the same one behind it, a helper serves them step by step, and a striker ends the victim's
- * wait after n turns, by a kill, by the call's own timeout, by a timeout around it, or by two of
- * these at once; for n = 0, 1, ... until the call is served before the strike. Whatever comes
- * first, nothing may be lost: no item, permit, notification, nor the kill or the outer timeout,
- * which come once.
- */
+/* Waits for events, results, locks, queues, channels, greenlets, time: swept. */
 #include <green/call.h>
 #include <green/event.h>
 #include <green/green.h>
 #include <green/lock.h>
-#include <green/pool.h>
 #include <green/queue.h>
 #include <green/timeout.h>
 
-#include "sync.h"
+#include "sweep.h"
 
-#include <malloc.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-TestSuite(sweep, .init = start, .timeout = 120);
-
-enum { CODE = -EPROTO, OUTER_CODE = -EDOM }; /* of kills, of timeouts around a call */
-enum { NEVER = 1 };                          /* result of a victim that never ran */
-#define LIMIT (MS(1) / 4)                    /* of timeouts */
-
-/* What the parties see. All have been made anew by a call's prepare(). */
-static struct green_event *event;
+/* All have been made anew by a call's prepare(). */
 static struct green_result *result;
 static struct green_semaphore *semaphore;
 static struct green_rlock *lock;
 static struct green_condition *condition;
 static struct green_queue *queue;
 static struct green_channel *channel;
-static struct green_pool *pool;
-static struct greenlet *target;
-static void *got;       /* by the victim */
-static bool rival_done; /* its call has returned 0 */
-static int served;      /* what the helper's call gave */
-static int n_run;       /* members of the pool that began */
+static void *got;  /* by the victim */
+static int served; /* what the helper's call gave */
 
 static char first, second, third; /* items */
 
-/* Everybody runs, and the hub looks at its timers. */
-static void turn(void)
-{
-    if (gr_self) {
-        gr_hub_give_way();
-    } else {
-        gr_yield();
-    }
-}
-
-struct call {
-    const char *name;
-    void (*prepare)(void);
-    int (*victim)(int64_t timeout); /* 0 when served */
-    int (*rival)(int64_t timeout);  /* NULL: nobody waits behind */
-    void (*serve)(int step);
-    /* At rest again: is everything where it must be? @ok: the victim's call was served. */
-    bool (*check)(bool ok);
-};
-
 /* --- events, results --- */
 
-static void new_event(void)
-{
-    event = green_event_new();
-}
-static int wait_event(int64_t t)
-{
-    return green_event_wait(event, t);
-}
-static void set_event(int step)
-{
-    if (step == 1) {
-        green_event_set(event);
-    }
-}
 static void pulse_event(int step)
 {
     if (step == 1) {
         green_event_set(event);
         green_event_clear(event);
     }
-}
-static bool rival_served(bool ok)
-{
-    (void)ok;
-    return rival_done;
 }
 static void new_result(void)
 {
@@ -182,15 +120,23 @@ static void new_condition(void)
     new_lock();
     condition = green_condition_new(lock);
 }
-static int await_news(int64_t t)
+/* Held as often as before the wait. */
+static void let_go(bool *held)
 {
-    int rc = green_rlock_acquire(lock, GREEN_FOREVER);
-    if (rc == 0) {
-        cr_assert_eq(green_rlock_acquire(lock, 0), 0);
-        rc = green_condition_wait(condition, t);
-        cr_assert_eq(green_rlock_release(lock), 0, "held as often as before");
+    if (*held) {
+        cr_assert_eq(green_rlock_release(lock), 0);
         cr_assert_eq(green_rlock_release(lock), 0);
         cr_assert_eq(green_rlock_release(lock), -EPERM);
+    }
+}
+static int await_news(int64_t t)
+{
+    bool held __attribute__((cleanup(let_go))) = false;
+    int rc = green_rlock_acquire(lock, GREEN_FOREVER);
+    if (rc == 0) {
+        held = true;
+        cr_assert_eq(green_rlock_acquire(lock, 0), 0);
+        rc = green_condition_wait(condition, t);
     }
     return rc;
 }
@@ -406,13 +352,6 @@ static bool one_gave(bool ok)
 
 /* --- greenlets --- */
 
-/* Survives what is thrown at it, and ends by the event. */
-static void *stay(void *arg)
-{
-    while (green_event_wait(event, GREEN_FOREVER)) {
-    }
-    return arg;
-}
 static void new_target(void)
 {
     new_event();
@@ -470,14 +409,17 @@ static int wait_any(int64_t t)
     struct green_object *o[] = {green_result_object(result), green_semaphore_object(semaphore)};
     return all(green_wait(o, 2, NULL, 1, t), 1);
 }
+static void end_walk(struct green_iwait **it)
+{
+    green_iwait_free(*it);
+}
 static int walk(int64_t t)
 {
     struct green_object *o[] = {green_event_object(event), green_greenlet_object(target)};
-    struct green_iwait *it = green_iwait_new(o, 2);
+    struct green_iwait *it __attribute__((cleanup(end_walk))) = green_iwait_new(o, 2);
     int rc;
     while ((rc = green_iwait_next(it, &o[0], t)) > 0) {
     }
-    green_iwait_free(it);
     return rc;
 }
 static void release_and_set(int step)
@@ -489,87 +431,6 @@ static bool permit_is_left(bool ok)
 {
     (void)ok;
     return green_semaphore_count(semaphore) == 1;
-}
-
-/* --- pools of one: the helper ends the member that is there --- */
-
-static void *run_at_once(void *arg)
-{
-    n_run++;
-    return arg;
-}
-static void *run_until_event(void *arg)
-{
-    n_run++;
-    return stay(arg);
-}
-static void new_pool(void)
-{
-    new_event();
-    pool = green_pool_new(1);
-    n_run = 0;
-}
-static void new_full_pool(void)
-{
-    new_pool();
-    cr_assert_eq(green_pool_spawn(pool, stay, NULL, NULL, 0), 0);
-    settle();
-}
-static int pool_spawn(int64_t t)
-{
-    return green_pool_spawn(pool, run_at_once, NULL, NULL, t);
-}
-static int pool_add(int64_t t)
-{
-    int rc = green_pool_add(pool, green_current(), t);
-    cr_assert_eq(green_pool_contains(pool, green_current()), rc == 0);
-    (void)green_pool_discard(pool, green_current());
-    return rc;
-}
-static int pool_available(int64_t t)
-{
-    int rc = green_pool_wait_available(pool, t);
-    return rc > 0 ? 0 : rc; /* 0: others were faster */
-}
-static int pool_join(int64_t t)
-{
-    return green_pool_join(pool, 0, t);
-}
-static int pool_kill(int64_t t)
-{
-    return green_pool_kill(pool, 0, t);
-}
-static int pool_apply(int64_t t)
-{
-    return green_pool_apply(pool, run_until_event, NULL, NULL, t);
-}
-static int pool_map(int64_t t)
-{
-    void *items[] = {&first, &second};
-    struct green_values *values = NULL;
-    int rc = green_pool_map(pool, run_until_event, green_items(items, 2), &values, t);
-    free(values);
-    return rc;
-}
-static int pool_imap(int64_t t)
-{
-    void *items[] = {&first, &second};
-    struct green_imap *it =
-        green_pool_imap_unordered(pool, run_until_event, green_items(items, 2), 1);
-    int rc;
-    while ((rc = green_imap_next(it, NULL, t)) > 0) {
-    }
-    green_imap_free(it);
-    return rc;
-}
-static bool pool_is_empty(bool ok)
-{
-    (void)ok;
-    return rival_done && green_pool_count(pool) == 0 && green_pool_free_count(pool) == 1;
-}
-static bool spawned_what_was_told(bool ok)
-{
-    return pool_is_empty(ok) && n_run == ok + rival_done;
 }
 
 /* --- calls --- */
@@ -595,18 +456,6 @@ static int get_call(int64_t t)
 
 /* --- time, scopes --- */
 
-static void nothing(void)
-{
-}
-static void no_service(int step)
-{
-    (void)step;
-}
-static bool whatever(bool ok)
-{
-    (void)ok;
-    return true;
-}
 static int sleep_some(int64_t t)
 {
     return green_sleep(t == GREEN_FOREVER ? MS(1) : t);
@@ -677,288 +526,23 @@ static const struct call calls[] = {
     {"wait, one", new_objects, wait_any, wait_any, release_and_set, permit_is_left},
     {"iwait", new_objects, walk, walk, set_event, target_ended},
     {"call_get", new_call, get_call, join_target, set_event, target_ended},
-    {"pool_spawn", new_full_pool, pool_spawn, pool_spawn, set_event, spawned_what_was_told},
-    {"pool_add", new_full_pool, pool_add, pool_spawn, set_event, pool_is_empty},
-    {"pool_wait_available", new_full_pool, pool_available, pool_spawn, set_event, pool_is_empty},
-    {"pool_join", new_full_pool, pool_join, pool_join, set_event, pool_is_empty},
-    {"pool_kill", new_full_pool, pool_kill, pool_join, set_event, pool_is_empty},
-    {"pool_apply", new_pool, pool_apply, pool_spawn, set_event, pool_is_empty},
-    {"pool_apply, full", new_full_pool, pool_apply, pool_spawn, set_event, pool_is_empty},
-    {"pool_map", new_pool, pool_map, pool_spawn, set_event, pool_is_empty},
-    {"pool_imap", new_pool, pool_imap, pool_spawn, set_event, pool_is_empty},
 };
-enum { N_CALLS = sizeof(calls) / sizeof(calls[0]) };
-
-/* --- the parties --- */
-
-enum { KILL = 1, OWN = 2, OUTER = 4, BACK = 8 }; /* BACK: the outer timeout ends with the call */
-static const int ways[] = {
-    KILL, OWN, OUTER, KILL | OWN, KILL | OUTER, OWN | OUTER, OUTER | BACK, KILL | OUTER | BACK,
-};
-
-static const struct call *call;
-static int way, turns;
-static int64_t deadline; /* of timeouts */
-static struct greenlet *victim;
-static int victims_result;
-static atomic_int helper_is_there;
-
-/* @rc of the victim's call, or of a wait behind it: what was thrown and has now come. */
-static bool is_strike(int rc, int *due)
-{
-    int which = rc == CODE ? KILL : rc == OUTER_CODE ? OUTER : 0;
-    *due &= ~which;
-    return which;
-}
-
-static void *be_victim(void *arg)
-{
-    struct green_timeout *outer = NULL;
-    int due = way & (KILL | OUTER);
-    deadline = gr_now() + LIMIT;
-    if (way & OUTER) {
-        outer = green_timeout_start_new(LIMIT, OUTER_CODE);
-    }
-    int rc = call->victim(way & OWN ? LIMIT : GREEN_FOREVER);
-    victims_result = rc;
-    cr_assert(is_strike(rc, &due) || rc == 0 || (rc == -ETIMEDOUT && way & OWN),
-              "%s, way %d, after %d turns: %d", call->name, way, turns, rc);
-    if (way & BACK) {
-        green_timeout_free(outer);
-        outer = NULL;
-        due &= KILL;
-    }
-    /* What has not come yet comes with the next wait, once. */
-    while (due) {
-        rc = green_sleep(GREEN_S(60));
-        cr_assert(is_strike(rc, &due), "%s, way %d, after %d turns: %d instead of the strike",
-                  call->name, way, turns, rc);
-    }
-    cr_assert_eq(green_sleep(0), 0, "%s, way %d, after %d turns: struck twice", call->name, way,
-                 turns);
-    cr_assert(!outer || green_timeout_fired(outer));
-    green_timeout_free(outer);
-    return arg;
-}
-
-static void *be_rival(void *arg)
-{
-    rival_done = call->rival(GREEN_FOREVER) == 0;
-    return arg;
-}
-
-static void *be_helper(void *arg)
-{
-    call->serve(0);
-    cr_assert_eq(green_event_wait(arg, GREEN_FOREVER), 0);
-    turn();
-    turn();
-    call->serve(1);
-    turn();
-    return arg;
-}
-
-/* The same on a kernel thread, at any moment. */
-static int delay; /* us */
-
-static void *be_foreign_helper(void *arg)
-{
-    call->serve(0);
-    atomic_store(&helper_is_there, 1);
-    cr_assert_eq(green_event_wait(arg, GREEN_FOREVER), 0);
-    for (int64_t until = gr_now() + (int64_t)delay * 1000; gr_now() < until;) {
-    }
-    call->serve(1);
-    return NULL;
-}
-
-static void *be_striker(void *arg)
-{
-    for (int i = 0; i < turns; i++) {
-        turn();
-    }
-    while (way & (OWN | OUTER) && gr_now() <= deadline + MS(1) / 20) {
-        /* its time is over when the hub looks next */
-    }
-    if (way & KILL) {
-        cr_assert_eq(green_kill(victim, CODE, 0), 0);
-    }
-    return arg;
-}
-
-static void end(struct greenlet *g)
-{
-    cr_assert_eq(green_join(g, GREEN_S(60)), 0, "%s, way %d, after %d turns: hangs", call->name,
-                 way, turns);
-    green_unref(g);
-}
 
 static void free_all(void)
 {
-    green_event_free(event);
     green_result_free(result);
     green_semaphore_free(semaphore);
     green_condition_free(condition);
     green_rlock_free(lock);
     green_queue_free(queue);
     green_channel_free(channel);
-    if (target) {
-        end(target);
-    }
-    green_pool_free(pool);
-    event = NULL;
-    pool = NULL;
     result = NULL;
     semaphore = NULL;
     condition = NULL;
     lock = NULL;
     queue = NULL;
     channel = NULL;
-    target = NULL;
-}
-
-/* At rest again. */
-static bool settled_and_right(struct greenlet *rival, const char *helper)
-{
-    settle();
-    bool ok = victims_result == 0;
-    cr_assert(call->check(ok), "%s, way %d, after %d turns, helper %s: victim %d, rival %s",
-              call->name, way, turns, helper, victims_result, rival_done ? "done" : "waits");
-    if (rival) {
-        cr_assert_eq(green_kill(rival, 0, GREEN_S(60)), 0);
-        green_unref(rival);
-    }
-    free_all();
-    return ok;
-}
-
-static struct greenlet *go(void *(*fn)(void *), void *arg)
-{
-    struct greenlet *g;
-    cr_assert_eq(green_spawn(fn, arg, &g), 0);
-    return g;
-}
-
-static void begin(void)
-{
     got = NULL;
-    rival_done = false;
-    victims_result = NEVER;
-    call->prepare();
 }
 
-/* One strike, before or after what the helper does in the same turn. Was the call served first? */
-static bool strike(bool striker_first)
-{
-    struct green_event *signal = green_event_new();
-    begin();
-    struct greenlet *helper = go(be_helper, signal);
-    settle();
-    victim = go(be_victim, NULL);
-    struct greenlet *rival = call->rival ? go(be_rival, NULL) : NULL;
-    if (!striker_first) {
-        green_event_set(signal);
-    }
-    struct greenlet *striker = go(be_striker, NULL);
-    green_event_set(signal);
-    end(striker);
-    end(helper);
-    end(victim);
-    bool ok = settled_and_right(rival, striker_first ? "second" : "first");
-    green_event_free(signal);
-    return ok;
-}
-
-/* One strike while a kernel thread helps. */
-static void strike_beside_a_kernel_thread(void)
-{
-    struct green_event *signal = green_event_new();
-    begin();
-    atomic_store(&helper_is_there, 0);
-    pthread_t helper = foreign(be_foreign_helper, signal);
-    await(&helper_is_there, 1);
-    victim = go(be_victim, NULL);
-    struct greenlet *rival = call->rival ? go(be_rival, NULL) : NULL;
-    settle();
-    green_event_set(signal);
-    end(go(be_striker, NULL));
-    end(victim);
-    join_foreign(helper);
-    (void)settled_and_right(rival, "a kernel thread");
-    green_event_free(signal);
-}
-
-static void sweep(int n_ways)
-{
-    for (call = calls; call < calls + N_CALLS; call++) {
-        for (int i = 0; i < n_ways; i++) {
-            int untouched = 0;
-            way = ways[i];
-            for (turns = 0; untouched < 4 && turns < 12; turns++) {
-                for (int striker_first = 0; striker_first <= 1; striker_first++) {
-                    untouched = strike(striker_first) ? untouched + 1 : 0;
-                }
-            }
-        }
-    }
-}
-
-Test(sweep, nothing_is_lost_whenever_a_wait_is_interrupted)
-{
-    sweep(sizeof(ways) / sizeof(ways[0]));
-}
-
-extern size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
-
-/* malloc counts what this thread's cache holds as allocated: fill it. */
-static void fill_cache(void)
-{
-    enum { SMALLEST = 24, STEP = 16, N_SIZES = 64, N_EACH = 7 };
-    static void *all[N_SIZES][N_EACH];
-    for (size_t i = 0; i < N_SIZES; i++) {
-        for (size_t j = 0; j < N_EACH; j++) {
-            all[i][j] = malloc(SMALLEST + i * STEP);
-        }
-    }
-    for (size_t i = 0; i < N_SIZES; i++) {
-        for (size_t j = 0; j < N_EACH; j++) {
-            free(all[i][j]);
-        }
-    }
-}
-
-static size_t allocated(void)
-{
-    if (__sanitizer_get_current_allocated_bytes) {
-        return __sanitizer_get_current_allocated_bytes();
-    }
-    fill_cache();
-    return mallinfo2().uordblks;
-}
-
-/* Greens and memory: as much after the last round as after the one before. */
-Test(sweep, nothing_is_left_behind)
-{
-    sweep(3);
-    (void)allocated();
-    sweep(3);
-    (void)allocated();
-    sweep(3);
-    unsigned greens = gr_hub_here()->n_greens;
-    size_t used = allocated();
-    sweep(3);
-    cr_assert_eq(gr_hub_here()->n_greens, greens);
-    cr_assert_leq(allocated(), used);
-}
-
-Test(sweep, nothing_is_lost_when_kernel_threads_serve)
-{
-    for (call = calls; call < calls + N_CALLS; call++) {
-        for (int i = 0; i < 15; i++) {
-            way = ways[i % 3];
-            turns = i % 4;
-            delay = i * 7;
-            strike_beside_a_kernel_thread();
-        }
-    }
-}
+SWEEP(sweep, calls)
