@@ -296,11 +296,16 @@ static void note(int *first, int rc)
     }
 }
 
+static void give_back(struct greenlet **g)
+{
+    green_unref(*g);
+}
+
 static int pause_accepting(struct green_server *s)
 {
     int rc = 0;
     look_for_fork(s);
-    struct greenlet *g = s->accepter;
+    struct greenlet *g __attribute__((cleanup(give_back))) = s->accepter;
     s->accepter = NULL;
     s->accepting = false;
     if (!g) {
@@ -313,7 +318,6 @@ static int pause_accepting(struct green_server *s)
     while (!green_ended(g)) {
         note(&rc, green_join(g, GREEN_FOREVER));
     }
-    green_unref(g);
     return rc;
 }
 
@@ -347,20 +351,36 @@ static int start(struct green_server *s)
     return rc;
 }
 
-/* The greenlets of its connections but the caller's, with handles. NULL: out of memory, or none. */
-static struct greenlet **handlers(struct green_server *s, size_t *n)
+/* Handles. */
+struct handlers {
+    struct greenlet **g;
+    size_t n;
+};
+
+static void give_back_all(struct handlers *h)
 {
-    struct greenlet **g = malloc((s->n + 1) * sizeof(struct greenlet *));
-    struct greenlet *self = green_current();
-    *n = 0;
+    for (size_t i = 0; i < h->n; i++) {
+        green_unref(h->g[i]);
+    }
+    free(h->g);
+}
+
+/* The greenlets of its connections but the caller's. Returns 0 or -ENOMEM. */
+static int list_handlers(struct green_server *s, struct handlers *h)
+{
+    const struct greenlet *self = green_current();
+    h->g = malloc((s->n + 1) * sizeof(struct greenlet *));
+    if (!h->g) {
+        return -ENOMEM;
+    }
     GR_LIST_EACH(&s->connections, node, tmp)
     {
         struct greenlet *one = GR_LIST_ENTRY(node, struct connection, link)->g;
-        if (g && one != self) {
-            g[(*n)++] = green_ref(one);
+        if (one != self) {
+            h->g[h->n++] = green_ref(one);
         }
     }
-    return g;
+    return 0;
 }
 
 /* Those that were killed before they ran. */
@@ -377,34 +397,42 @@ static void end_unborn(struct green_server *s)
 
 static int end_handlers(struct green_server *s, int64_t timeout)
 {
-    size_t n;
-    struct greenlet **g = handlers(s, &n);
-    if (!g) {
+    struct handlers h __attribute__((cleanup(give_back_all))) = {0};
+    if (list_handlers(s, &h)) {
         return -ENOMEM;
     }
-    int rc = green_joinall(g, n, NULL, 0, 0, timeout);
+    int rc = green_joinall(h.g, h.n, NULL, 0, 0, timeout);
     if (rc >= 0) {
-        rc = (size_t)rc < n ? -ETIMEDOUT : 0;
+        rc = (size_t)rc < h.n ? -ETIMEDOUT : 0;
     }
     if (rc) {
-        (void)green_killall(g, n, 0, KILL_TIME);
+        (void)green_killall(h.g, h.n, 0, KILL_TIME);
         end_unborn(s);
     }
-    for (size_t i = 0; i < n; i++) {
-        green_unref(g[i]);
-    }
-    free(g);
     return rc;
+}
+
+static int close_down(struct green_server *s, int64_t timeout)
+{
+    close_listener(s);
+    green_event_set(s->stopped);
+    return s->room ? end_handlers(s, timeout) : 0;
+}
+
+/* The caller has been cancelled. */
+static void close_unwound(struct green_server **s)
+{
+    if (*s) {
+        (void)close_down(*s, 0);
+    }
 }
 
 static int stop(struct green_server *s, int64_t timeout)
 {
+    struct green_server *left __attribute__((cleanup(close_unwound))) = s;
     int rc = pause_accepting(s);
-    close_listener(s);
-    green_event_set(s->stopped);
-    if (s->room) {
-        note(&rc, end_handlers(s, rc ? 0 : timeout));
-    }
+    note(&rc, close_down(s, rc ? 0 : timeout));
+    left = NULL;
     return rc;
 }
 
@@ -469,29 +497,49 @@ int green_server_stop(struct green_server *s, int64_t timeout)
     return give((struct order){.s = s, .timeout = timeout});
 }
 
+static void stop_unwound(struct green_server **s)
+{
+    if (*s) {
+        (void)green_server_stop(*s, 0);
+    }
+}
+
 int green_server_serve_forever(struct green_server *s, int64_t stop_timeout)
 {
     int rc = green_server_start(s);
     if (rc) {
         return rc;
     }
+    struct green_server *serving __attribute__((cleanup(stop_unwound))) = s;
     rc = green_event_wait(s->stopped, GREEN_FOREVER);
+    serving = NULL;
     int stopped = green_server_stop(s, rc ? 0 : stop_timeout);
     return rc ? rc : stopped == -ETIMEDOUT ? 0 : stopped;
 }
 
+static void close_it(struct green_server **s)
+{
+    close_listener(*s);
+}
+
 static int end(struct green_server *s)
 {
-    (void)pause_accepting(s);
-    close_listener(s);
-    return 0;
+    struct green_server *closed __attribute__((cleanup(close_it))) = s;
+    return pause_accepting(closed);
+}
+
+static void let_go(struct green_server **s)
+{
+    if (*s) {
+        unref(*s);
+    }
 }
 
 void green_server_free(struct green_server *s)
 {
-    if (s) {
-        (void)give((struct order){.s = s, .fn = end});
-        unref(s);
+    struct green_server *ours __attribute__((cleanup(let_go))) = s;
+    if (ours) {
+        (void)give((struct order){.s = ours, .fn = end});
     }
 }
 
