@@ -100,8 +100,7 @@ GREEN_API int green_server_serve_forever(struct green_server *s, int64_t stop_ti
  *                       Like: stop_accepting
  * green_server_resume - accept again. Does not switch. Like: start_accepting
  *
- * Return 0; pause also what interrupted it, when it has paused all the same; resume -EAGAIN (@max
- * connections are open, or as green_spawn()) or -ENOTSUP.
+ * Return 0; resume also -EAGAIN (@max connections are open, or as green_spawn()) or -ENOTSUP.
  */
 GREEN_API int green_server_pause(struct green_server *s);
 GREEN_API int green_server_resume(struct green_server *s);

@@ -73,18 +73,23 @@ bool gr_object_link(struct green_object *o, struct gr_link *l, void (*notify)(st
     return !ready;
 }
 
-int gr_object_wait(struct green_object *o, int64_t timeout)
+int gr_object_await(struct green_object *o, int64_t deadline, unsigned flags)
 {
-    (void)gr_api_start();
     struct gr_bucket *b = gr_lot_lock(o);
-    if (o->ready(o)) {
+    if (o->ready(o) || !deadline) {
+        int rc = o->ready(o) ? 0 : -ETIMEDOUT;
         gr_lot_unlock(b);
-        return 0;
+        return rc;
     }
     struct gr_waiter w;
     gr_waiter_init(&w, o);
-    int rc = gr_api_wait_for(b, &w, timeout, (enum gr_why)o->why);
-    return rc == -EAGAIN ? -ETIMEDOUT : rc;
+    return gr_lot_wait(b, &w, deadline, flags, (enum gr_why)o->why);
+}
+
+int gr_object_wait(struct green_object *o, int64_t timeout)
+{
+    (void)gr_api_start();
+    return gr_api_result(gr_object_await(o, gr_api_deadline_or_now(timeout), GR_API_PARK));
 }
 
 /* --- callbacks --- */

@@ -50,6 +50,10 @@ bool gr_object_link(struct green_object *o, struct gr_link *l, void (*notify)(st
  * -ETIMEDOUT, or what interrupted the wait. */
 int gr_object_wait(struct green_object *o, int64_t timeout);
 
+/* gr_object_await - the same with flags of gr_park(). @deadline 0: only look. -ECANCELED: the
+ * caller acts on that. */
+int gr_object_await(struct green_object *o, int64_t deadline, unsigned flags);
+
 /*
  * gr_iwait_until - the next object that is ready into *@out. @deadline 0: only look.
  * Returns 1, 0 (none is left), -ETIMEDOUT, -EDEADLK, or -ECANCELED: the caller acts on that.

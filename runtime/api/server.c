@@ -2,6 +2,7 @@
 #include <green/server.h>
 
 #include "runtime/api/api.h"
+#include "runtime/api/greenlet.h"
 #include "runtime/api/io.h"
 #include "runtime/api/listener.h"
 #include "runtime/base/log.h"
@@ -288,24 +289,11 @@ static int resume(struct green_server *s)
     return rc;
 }
 
-/* The first interrupt of several calls counts, and hinders none of them. */
-static void note(int *first, int rc)
-{
-    if (*first == 0) {
-        *first = rc;
-    }
-}
-
-static void give_back(struct greenlet **g)
-{
-    green_unref(*g);
-}
-
+/* It ends soon, so nothing interrupts this; what is due comes with the next wait. */
 static int pause_accepting(struct green_server *s)
 {
-    int rc = 0;
     look_for_fork(s);
-    struct greenlet *g __attribute__((cleanup(give_back))) = s->accepter;
+    struct greenlet *g = s->accepter;
     s->accepter = NULL;
     s->accepting = false;
     if (!g) {
@@ -315,10 +303,9 @@ static int pause_accepting(struct green_server *s)
     if (unborn) {
         atomic_fetch_sub(&s->refs, 1); /* it never came to do so */
     }
-    while (!green_ended(g)) {
-        note(&rc, green_join(g, GREEN_FOREVER));
-    }
-    return rc;
+    (void)gr_object_await(&g->object, GR_FOREVER, 0);
+    green_unref(g);
+    return 0;
 }
 
 /* --- start and stop --- */
@@ -395,6 +382,16 @@ static void end_unborn(struct green_server *s)
     }
 }
 
+/* Nothing interrupts this, either. */
+static void kill_all(const struct handlers *h)
+{
+    int64_t deadline = gr_deadline_in(KILL_TIME);
+    (void)green_killall(h->g, h->n, 0, 0);
+    for (size_t i = 0; i < h->n; i++) {
+        (void)gr_object_await(&h->g[i]->object, deadline, 0);
+    }
+}
+
 static int end_handlers(struct green_server *s, int64_t timeout)
 {
     struct handlers h __attribute__((cleanup(give_back_all))) = {0};
@@ -406,7 +403,7 @@ static int end_handlers(struct green_server *s, int64_t timeout)
         rc = (size_t)rc < h.n ? -ETIMEDOUT : 0;
     }
     if (rc) {
-        (void)green_killall(h.g, h.n, 0, KILL_TIME);
+        kill_all(&h);
         end_unborn(s);
     }
     return rc;
@@ -430,8 +427,8 @@ static void close_unwound(struct green_server **s)
 static int stop(struct green_server *s, int64_t timeout)
 {
     struct green_server *left __attribute__((cleanup(close_unwound))) = s;
-    int rc = pause_accepting(s);
-    note(&rc, close_down(s, rc ? 0 : timeout));
+    (void)pause_accepting(s);
+    int rc = close_down(s, timeout);
     left = NULL;
     return rc;
 }
@@ -517,29 +514,18 @@ int green_server_serve_forever(struct green_server *s, int64_t stop_timeout)
     return rc ? rc : stopped == -ETIMEDOUT ? 0 : stopped;
 }
 
-static void close_it(struct green_server **s)
-{
-    close_listener(*s);
-}
-
 static int end(struct green_server *s)
 {
-    struct green_server *closed __attribute__((cleanup(close_it))) = s;
-    return pause_accepting(closed);
-}
-
-static void let_go(struct green_server **s)
-{
-    if (*s) {
-        unref(*s);
-    }
+    (void)pause_accepting(s);
+    close_listener(s);
+    return 0;
 }
 
 void green_server_free(struct green_server *s)
 {
-    struct green_server *ours __attribute__((cleanup(let_go))) = s;
-    if (ours) {
-        (void)give((struct order){.s = ours, .fn = end});
+    if (s) {
+        (void)give((struct order){.s = s, .fn = end});
+        unref(s);
     }
 }
 

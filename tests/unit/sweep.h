@@ -207,7 +207,7 @@ static void *be_striker(void *arg)
 {
     for (int i = 0; i < turns; i++) {
         if (slow) {
-            green_sleep(MS(1) / 20);
+            green_sleep(MS(1) / 2);
         } else {
             turn();
         }
@@ -314,9 +314,10 @@ static void sweep(const struct call *calls, size_t n, int n_ways)
         for (int i = 0; i < n_ways; i++) {
             int untouched = 0;
             way = ways[i];
-            for (turns = 0; untouched < 4 && turns < 12; turns++) {
-                for (int striker_first = 0; striker_first <= 1; striker_first++) {
-                    untouched = strike(striker_first) ? untouched + 1 : 0;
+            for (turns = 0; untouched < 4 && turns < (slow ? 4 : 12); turns++) {
+                untouched = strike(turns % 2) ? untouched + 1 : 0;
+                if (!slow) {
+                    untouched = strike(!(turns % 2)) ? untouched + 1 : 0;
                 }
             }
         }
