@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #define SIG_CANCEL 32
@@ -32,14 +33,35 @@ static void on_carrier(struct gr_hub *h, const siginfo_t *info, void *uc)
     }
 }
 
+/* What the nudge interrupted goes on with the mask that it had, as others may run here. */
+static void on_stack_of_green(int sig, siginfo_t *info, void *context)
+{
+    const ucontext_t *uc = context;
+    (void)sig;
+    (void)GR_SYS(SYS_rt_sigprocmask, SIG_SETMASK, &uc->uc_sigmask, NULL, GR_SIG_SET_BYTES);
+    on_carrier(gr_hub_here(), info, context);
+}
+
 static GR_NOINLINE void take_nudge(int sig, siginfo_t *info, void *uc)
 {
     struct gr_hub *h = gr_hub_here();
+    struct green *g = gr_self;
     if (libc_handler) {
         libc_handler(sig, info, uc);
     }
-    if (h) {
+    if (!h) {
+        return;
+    }
+    if (!g || g->crit) {
         on_carrier(h, info, uc);
+    } else if (!gr_sig_on_carriers_stack(h)) {
+        on_stack_of_green(sig, info, uc);
+    } else if (gr_sig_stack_is_usable(g, uc)) {
+        gr_sig_leave_carriers_stack(on_stack_of_green, sig, info, uc, gr_arch_free_stack(uc));
+    } else {
+        g->crit++; /* nobody else may run */
+        on_carrier(h, info, uc);
+        g->crit--;
     }
 }
 
@@ -54,8 +76,8 @@ int gr_nudge_signal(void)
 {
     struct gr_kernel_action now = {0};
     struct gr_kernel_action ours = gr_kernel_handler(on_nudge);
-    ours.mask = 0;
-    ours.flags |= SA_NODEFER;
+    ours.mask |= GR_SIG_LIBC;
+    ours.flags |= SA_ONSTACK;
     (void)GR_SYS(SYS_rt_sigaction, SIG_CANCEL, NULL, &now, GR_SIG_SET_BYTES);
     if (now.handler != ours.handler) { /* not yet, or libc has set its own, with SA_RESTART */
         libc_handler = now.handler > (uintptr_t)SIG_IGN ? (void *)now.handler : NULL;

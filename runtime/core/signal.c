@@ -23,15 +23,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <ucontext.h>
 #include <unistd.h>
 
-#define N_SIG     65
-#define ALT_STACK (64UL << 10)
+#define N_SIG          65
+#define ALT_STACK      (64UL << 10)
+#define MAIN_STACK_MAX (1UL << 30) /* nothing else lies that near below the main thread's */
 
 #define DFL 0 /* SIG_DFL and SIG_IGN as numbers */
 #define IGN 1
+
+extern void *__libc_stack_end GR_WEAK;
+static size_t main_stack_size = MAIN_STACK_MAX;
 
 /* What the program asked for. */
 static struct gr_kernel_action actions[N_SIG];
@@ -158,6 +163,31 @@ static bool has_altstack(const struct green *g)
 bool gr_sig_on_altstack(const struct green *g)
 {
     return has_altstack(g) && is_on(&g->sig_altstack, __builtin_frame_address(0));
+}
+
+bool gr_sig_on_carriers_stack(const struct gr_hub *h)
+{
+    return is_on(&h->sigstack, __builtin_frame_address(0));
+}
+
+/* Is @sp on the stack that @g was made with? Of stacks that the program supplied we do not know how
+ * far down they go. */
+static bool is_on_own_stack(const struct green *g, const char *sp)
+{
+    if (g->is_main) {
+        return &__libc_stack_end && sp < (char *)__libc_stack_end &&
+               sp >= (char *)__libc_stack_end - main_stack_size;
+    }
+    return !g->user_stack && sp >= g->stack.base && sp < g->stack.base + g->stack.size;
+}
+
+/* A thread with an alternate stack may use its stack pointer for something else, since all its
+ * handlers run there: Erlang's do. */
+bool gr_sig_stack_is_usable(const struct green *g, const void *uc)
+{
+    const char *sp = (const char *)gr_arch_sp(uc);
+    return !is_on(&g->hub->sigstack, sp) &&
+           (!has_altstack(g) || is_on(&g->sig_altstack, sp) || is_on_own_stack(g, sp));
 }
 
 /* On the green's alternate stack if the handler asks for it; the kernel knows nothing of that
@@ -368,23 +398,43 @@ void gr_sig_finish(void *context)
     }
 }
 
-static void on_fault_here(int sig, siginfo_t *info, void *uc)
+static void handle_here(int sig, siginfo_t *info, void *uc)
 {
     struct gr_signal s = {.sig = sig, .info = *info};
     int saved = errno;
     (void)gr_mask_is_kernel(gr_mask_all());
     gr_hub_interrupt(gr_self);
     (void)act(gr_self, &s, uc);
+    (void)gr_sig_check(); /* what its mask has held back */
     gr_hub_resume(gr_self);
     gr_sig_finish(uc);
     errno = saved;
 }
 
-/* The carrier's signal stack, which is there to report overflows, belongs to no green: the handler,
- * during which others may run, gets a stack as if there were none. */
+void gr_sig_leave_carriers_stack(gr_arch_handler_fn *fn, int sig, siginfo_t *info, void *uc,
+                                 char *top)
+{
+    const stack_t *left = &gr_hub_here()->sigstack;
+    gr_arch_move_handler(fn, sig, info, uc, (char *)left->ss_sp + left->ss_size, top);
+}
+
+/* The carrier's signal stack belongs to no green: the handler, during which others may run, gets a
+ * stack as if there were none. */
+static void handle(const struct green *g, int sig, siginfo_t *info, void *uc)
+{
+    if (!gr_sig_on_carriers_stack(g->hub)) {
+        handle_here(sig, info, uc);
+        return;
+    }
+    char *top = gr_arch_free_stack(uc);
+    if ((actions[sig].flags & SA_ONSTACK) && has_altstack(g) && !is_on(&g->sig_altstack, top)) {
+        top = (char *)g->sig_altstack.ss_sp + g->sig_altstack.ss_size;
+    }
+    gr_sig_leave_carriers_stack(handle_here, sig, info, uc, top);
+}
+
 static void on_fault(struct green *g, struct gr_signal *s, siginfo_t *info, ucontext_t *uc)
 {
-    const struct gr_hub *h = gr_hub_here();
     if (s->sig == SIGSEGV) {
         report_overflow(g, info);
     }
@@ -392,16 +442,8 @@ static void on_fault(struct green *g, struct gr_signal *s, siginfo_t *info, ucon
         die_of_fault(s->sig);
     } else if (!g) {
         on_foreign(s, uc);
-    } else if (is_on(&h->sigstack, __builtin_frame_address(0))) {
-        char *top = gr_arch_free_stack(uc);
-        if ((actions[s->sig].flags & SA_ONSTACK) && has_altstack(g) &&
-            !is_on(&g->sig_altstack, top)) {
-            top = (char *)g->sig_altstack.ss_sp + g->sig_altstack.ss_size;
-        }
-        gr_arch_move_handler(on_fault_here, s->sig, info, uc,
-                             (char *)h->sigstack.ss_sp + h->sigstack.ss_size, top);
     } else {
-        on_fault_here(s->sig, info, uc);
+        handle(g, s->sig, info, uc);
     }
 }
 
@@ -420,7 +462,8 @@ static bool may_run(const struct green *g, int sig)
 }
 
 /* On a carrier. Programs count on Linux' preference for the main thread. */
-static void on_carrier(struct gr_hub *h, struct green *g, struct gr_signal *s, ucontext_t *uc)
+static void on_carrier(struct gr_hub *h, struct green *g, struct gr_signal *s, siginfo_t *info,
+                       ucontext_t *uc)
 {
     struct green *to = addressee(g, s->sig, &s->info);
     int tid;
@@ -434,15 +477,11 @@ static void on_carrier(struct gr_hub *h, struct green *g, struct gr_signal *s, u
     if (!to) {
         to = wants(h->main, s->sig) ? h->main : g && wants(g, s->sig) ? g : NULL;
     }
-    uint64_t kernel_mask = gr_mask_is_kernel(gr_mask_all());
     if (to == g && may_run(g, s->sig)) {
-        gr_hub_interrupt(g);
-        (void)act(g, s, uc);
-        (void)gr_sig_check(); /* what its mask has held back */
-        gr_hub_resume(g);
-        gr_sig_finish(uc);
+        handle(g, s->sig, info, uc);
         return;
     }
+    uint64_t kernel_mask = gr_mask_is_kernel(gr_mask_all());
     if (to) {
         (void)give(to, s);
     } else {
@@ -513,7 +552,7 @@ static GR_NOINLINE void take_signal(int sig, siginfo_t *info, ucontext_t *uc)
     if (is_fault(sig, info)) {
         on_fault(g, &s, info, uc);
     } else if (h) {
-        on_carrier(h, g, &s, uc);
+        on_carrier(h, g, &s, info, uc);
     } else {
         on_foreign(&s, uc);
     }
@@ -558,7 +597,7 @@ static int install(int sig)
     bool seen = ours.handler == DFL && ((SENT_BY_CALLS | gr_sigbit(SIGSEGV)) & gr_sigbit(sig));
     seen |= gr_tp_traps() && sig == SIGSEGV;
     if (is_handler(&ours) || seen) {
-        unsigned long kept = ours.flags & (SA_RESTART | SA_NOCLDSTOP | SA_NOCLDWAIT);
+        unsigned long kept = ours.flags & (SA_RESTART | SA_NOCLDSTOP | SA_NOCLDWAIT | SA_ONSTACK);
         ours = gr_kernel_handler(on_signal);
         ours.flags |= kept | (sig == SIGSEGV || sig == SIGBUS ? SA_ONSTACK : 0);
         if (gr_tp_traps() && sig == SIGSEGV) { /* nudged, we would switch on the signal stack */
@@ -597,6 +636,10 @@ static void start_altstack(struct gr_hub *h)
     stack_t old;
     if (GR_SYS(SYS_sigaltstack, NULL, &old) == 0) {
         h->main->sig_altstack = old;
+    }
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur < MAIN_STACK_MAX) {
+        main_stack_size = limit.rlim_cur;
     }
     void *p = mmap(NULL, ALT_STACK, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

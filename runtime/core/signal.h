@@ -11,6 +11,7 @@
 #ifndef GR_CORE_SIGNAL_H
 #define GR_CORE_SIGNAL_H
 
+#include "runtime/arch/arch.h"
 #include "runtime/core/green.h"
 #include "runtime/core/sigmask.h"
 
@@ -70,6 +71,17 @@ int gr_sig_action(int sig, const struct sigaction *act, struct sigaction *old);
 
 /* gr_sig_has_handlers - has the program handlers of signals that come from outside? */
 bool gr_sig_has_handlers(void);
+
+/*
+ * gr_sig_on_carriers_stack - does the calling handler run on the signal stack of the carrier, which
+ * others use, too? Then it must not let others run; gr_sig_leave_carriers_stack() calls @fn, as
+ * gr_arch_move_handler() does, on the stack that ends at @top and does not return;
+ * gr_sig_stack_is_usable() - may that be the stack which was interrupted, in @uc?
+ */
+bool gr_sig_on_carriers_stack(const struct gr_hub *h);
+bool gr_sig_stack_is_usable(const struct green *g, const void *uc);
+void gr_sig_leave_carriers_stack(gr_arch_handler_fn *fn, int sig, siginfo_t *info, void *uc,
+                                 char *top);
 
 /* gr_sig_on_altstack - does the calling green @g run on its alternate signal stack? */
 bool gr_sig_on_altstack(const struct green *g);
