@@ -15,6 +15,7 @@ import install
 import hooks
 import manual
 import late
+import interrupts
 import debugger
 import offload
 import suites

@@ -6,6 +6,8 @@
 #include "sync.h"
 
 #include <arpa/inet.h>
+#include <dlfcn.h>
+#include <green/event.h>
 
 TestSuite(dns, .init = start, .timeout = 60);
 
@@ -89,6 +91,69 @@ Test(dns, returns_when_the_time_is_over_or_it_is_interrupted)
     cr_assert_null(found);
     settle();
     cr_assert_eq(gr_self->hub->n_greens, 1, "the lookups have ended by themselves");
+}
+
+/* A resolver whose server never answers for one name; it waits as the shim's does. */
+static int n_asked, n_left;
+
+static void leave(int *asked)
+{
+    (void)asked;
+    n_left++;
+}
+
+int getaddrinfo(const char *restrict node, const char *restrict service,
+                const struct addrinfo *restrict hints, struct addrinfo **restrict out)
+{
+    static int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+    if (node && strcmp(node, "hang.test") == 0 && !(hints && hints->ai_flags & AI_NUMERICHOST)) {
+        int asked __attribute__((cleanup(leave))) = ++n_asked;
+        struct green_event *never = green_event_new();
+        errno = -green_event_wait(never, GREEN_FOREVER);
+        green_event_free(never);
+        return EAI_SYSTEM;
+    }
+    if (!real) {
+        *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+    }
+    return real(node, service, hints, out);
+}
+
+static void *look_up_hanging(void *arg)
+{
+    struct addrinfo *found = arg;
+    int rc = green_getaddrinfo("hang.test", NULL, NULL, &found, GREEN_FOREVER);
+    cr_assert(rc == EAI_SYSTEM && found == arg);
+    return (void *)(intptr_t)errno;
+}
+
+Test(dns, a_server_that_never_answers_can_be_left)
+{
+    struct addrinfo *found = NULL;
+    char address[INET_ADDRSTRLEN];
+    errno = 0;
+    cr_assert_eq(green_getaddrinfo("hang.test", "80", NULL, &found, MS(2)), EAI_SYSTEM);
+    cr_assert(errno == ETIMEDOUT && !found);
+    errno = 0;
+    cr_assert_eq(green_gethostbyname("hang.test", address, MS(2)), EAI_SYSTEM);
+    cr_assert_eq(errno, ETIMEDOUT);
+    GREEN_TIMEOUT(t, MS(2))
+    {
+        cr_assert_eq(green_getaddrinfo("hang.test", NULL, NULL, &found, GREEN_FOREVER), EAI_SYSTEM);
+        cr_assert(errno == ETIMEDOUT && green_timeout_fired(t));
+    }
+    struct greenlet *g;
+    void *why = NULL;
+    cr_assert_eq(green_spawn(look_up_hanging, NULL, &g), 0);
+    settle();
+    cr_assert_eq(n_asked, 4);
+    cr_assert_eq(green_kill(g, -EPROTO, GREEN_S(30)), 0);
+    cr_assert_eq(green_get(g, &why, 0), 0);
+    cr_assert_eq((intptr_t)why, EPROTO);
+    green_unref(g);
+    settle();
+    cr_assert_eq(n_left, 4, "the lookups have ended, too");
+    cr_assert_eq(gr_self->hub->n_greens, 1);
 }
 
 static atomic_int foreign_rc;
