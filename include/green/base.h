@@ -13,7 +13,8 @@
 /*
  * GREEN_MS - @n milliseconds. GREEN_S - @n seconds. GREEN_FOREVER - no end.
  *
- * Durations are int64_t nanoseconds.
+ * Durations are int64_t nanoseconds. A negative one is as good as 0, so that what is left of a
+ * deadline can be given as it is.
  */
 #define GREEN_MS(n)   ((int64_t)(n)*1000000)
 #define GREEN_S(n)    ((int64_t)(n)*1000000000)

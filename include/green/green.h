@@ -47,11 +47,11 @@ struct greenlet;
  * @fn:  runs on a stack of its own; what it returns is the greenlet's value
  * @out: receives a handle, to be given back by green_unref(); NULL: none is wanted
  *
- * Returns 0, -EAGAIN (out of memory, or too many green threads), -ENOTSUP (green threads do not
- * work in this process; a line on standard error says why; or a kernel thread asks before there are
- * any). Does not switch: it runs when the caller waits, in the order of creation. For a kernel
- * thread it runs on main's carrier, as soon as there is room for one more; its id is 0 until then,
- * and it inherits no locals. Like: gevent.spawn
+ * Returns 0, -EINVAL (@fn is NULL), -EAGAIN (out of memory, or too many green threads), -ENOTSUP
+ * (green threads do not work in this process; a line on standard error says why; or a kernel thread
+ * asks before there are any). Does not switch: it runs when the caller waits, in the order of
+ * creation. For a kernel thread it runs on main's carrier, as soon as there is room for one more;
+ * its id is 0 until then, and it inherits no locals. Like: gevent.spawn
  */
 GREEN_API int green_spawn(void *(*fn)(void *), void *arg, struct greenlet **out);
 

@@ -32,7 +32,8 @@ GREEN_API int green_ready(const struct green_object *o);
  * Links are called in the order they were made; if @o is ready already it is called soon, never
  * before green_link() returns. A greenlet or result lives until then, whoever gives it back.
  *
- * Returns 0 or -ENOMEM, -ENOTSUP (no green threads here). Does not switch. Like: Greenlet.link
+ * Returns 0, -EINVAL (@fn is NULL), -ENOMEM, -ENOTSUP (no green threads here). Does not switch.
+ * Like: Greenlet.link
  */
 GREEN_API int green_link(struct green_object *o, green_link_fn *fn, void *arg);
 
@@ -40,7 +41,7 @@ GREEN_API int green_link(struct green_object *o, green_link_fn *fn, void *arg);
  * green_rawlink - as green_link(), but @fn runs at once on whoever makes @o ready, and must not
  * wait. If @o is ready already it runs in a green of its own.
  *
- * Returns 0 or -ENOMEM, -ENOTSUP. Does not switch. Like: rawlink
+ * Returns 0, or as green_link(). Does not switch. Like: rawlink
  */
 GREEN_API int green_rawlink(struct green_object *o, green_link_fn *fn, void *arg);
 

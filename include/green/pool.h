@@ -45,8 +45,8 @@ GREEN_API void green_pool_free(struct green_pool *p);
  * @timeout: how long to wait for room: ns, GREEN_FOREVER, or 0
  *
  * Returns 0, -ETIMEDOUT (-EAGAIN if @timeout is 0: it is full), -ENOMEM (or too many green
- * threads), -ENOTSUP as green_spawn(), or what interrupted the wait: then nothing was spawned. Who
- * has waited longest gets the next place. Switches if it waits. Like: Pool.spawn
+ * threads), -EINVAL and -ENOTSUP as green_spawn(), or what interrupted the wait: then nothing was
+ * spawned. Who has waited longest gets the next place. Switches if it waits. Like: Pool.spawn
  */
 GREEN_API int green_pool_spawn(struct green_pool *p, void *(*fn)(void *), void *arg,
                                struct greenlet **out, int64_t timeout);
@@ -151,7 +151,7 @@ typedef void green_callback_fn(void *value, void *arg);
  *            after an error. NULL: none
  * @out:      receives a handle of the greenlet; may be NULL
  *
- * Returns 0, -ENOMEM, -ENOTSUP. Does not switch. Like: Pool.apply_async
+ * Returns 0, -EINVAL, -ENOMEM, -ENOTSUP. Does not switch. Like: Pool.apply_async
  */
 GREEN_API int green_pool_apply_async(struct green_pool *p, void *(*fn)(void *), void *arg,
                                      green_callback_fn *callback, void *callback_arg,
@@ -188,8 +188,8 @@ GREEN_API int green_pool_map_async(struct green_pool *p, void *(*fn)(void *), st
  * @max: no more than so many values, finished or in the making, wait to be fetched: then no further
  *       call is begun; 0: any number
  *
- * Return NULL with errno ENOMEM or ENOTSUP. The pool has to stay until green_imap_free(). Do not
- * switch. Like: Pool.imap, Pool.imap_unordered
+ * Return NULL with errno EINVAL, ENOMEM or ENOTSUP. The pool has to stay until green_imap_free().
+ * Do not switch. Like: Pool.imap, Pool.imap_unordered
  */
 GREEN_API struct green_imap *green_pool_imap(struct green_pool *p, void *(*fn)(void *),
                                              struct green_input in, size_t max);

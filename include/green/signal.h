@@ -17,7 +17,8 @@ struct green_signal;
  * forked child, and a wait that only they could end is no deadlock.
  * @out: receives what green_signal_cancel() takes
  *
- * Returns 0, -EINVAL (a signal that cannot be handled), -ENOMEM, -ENOTSUP (no green threads here).
+ * Returns 0, -EINVAL (a signal that cannot be handled, or @fn is NULL), -ENOMEM, -ENOTSUP (not on a
+ * green thread).
  * What was in force for @signal before is so again after the last of them has been cancelled.
  * System calls that the signal interrupts are restarted. Does not switch.
  */

@@ -44,9 +44,9 @@ GREEN_API void green_threadpool_free(struct green_threadpool *p);
  *           NULL: it is not wanted
  * @timeout: how long to wait for room: ns, GREEN_FOREVER, or 0
  *
- * Returns 0, -ETIMEDOUT (-EAGAIN if @timeout is 0: it is full), -ENOMEM (or no thread could be
- * made), or what interrupted the wait: then nothing was begun. Switches if it waits. Like:
- * ThreadPool.spawn
+ * Returns 0, -EINVAL (@fn is NULL), -ETIMEDOUT (-EAGAIN if @timeout is 0: it is full), -ENOMEM (or
+ * no thread could be made), or what interrupted the wait: then nothing was begun. Switches if it
+ * waits. Like: ThreadPool.spawn
  */
 GREEN_API int green_threadpool_spawn(struct green_threadpool *p, void *(*fn)(void *), void *arg,
                                      struct green_result **out, int64_t timeout);

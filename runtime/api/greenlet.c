@@ -231,6 +231,9 @@ int green_spawn_later(int64_t delay, void *(*fn)(void *), void *arg, struct gree
 {
     struct greenlet *gl;
     int64_t deadline = gr_api_deadline_or_now(delay);
+    if (!fn) {
+        return -EINVAL;
+    }
     if (gr_api_start()) {
         return -ENOTSUP;
     }

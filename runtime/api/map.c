@@ -155,6 +155,10 @@ static void feeder_ended(struct gr_link *l)
 struct green_imap *gr_imap_new(const struct gr_map_ops *ops, void *pool, void *(*fn)(void *),
                                struct green_input in, size_t max, bool ordered)
 {
+    if (!fn) {
+        errno = EINVAL;
+        return NULL;
+    }
     struct green_imap *it = calloc(1, sizeof(*it));
     if (!it) {
         return NULL;
@@ -447,9 +451,9 @@ int gr_map_async(const struct gr_map_ops *ops, void *pool, void *(*fn)(void *),
                  struct green_input in, green_callback_fn *callback, void *callback_arg,
                  struct greenlet **out)
 {
-    struct map_async *m = malloc(sizeof(*m));
+    struct map_async *m = fn ? malloc(sizeof(*m)) : NULL;
     if (!m) {
-        return -ENOMEM;
+        return fn ? -ENOMEM : -EINVAL;
     }
     *m = (struct map_async){.ops = ops, .pool = pool, .fn = fn, .in = in};
     m->async = (struct gr_async){

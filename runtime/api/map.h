@@ -39,7 +39,7 @@ struct gr_map_call {
 /* gr_map_call_ended - @call has ended, and its result is there. Any thread; does not switch. */
 void gr_map_call_ended(struct gr_map_call *call);
 
-/* gr_imap_new - NULL with errno ENOMEM or ENOTSUP. @max: 0: no limit. */
+/* gr_imap_new - NULL with errno EINVAL (no @fn), ENOMEM or ENOTSUP. @max: 0: no limit. */
 struct green_imap *gr_imap_new(const struct gr_map_ops *ops, void *pool, void *(*fn)(void *),
                                struct green_input in, size_t max, bool ordered);
 

@@ -185,9 +185,9 @@ static struct green *caller_for(struct callback *c)
 
 static int link_to(struct green_object *o, green_link_fn *fn, void *arg, bool raw)
 {
-    struct callback *c = malloc(sizeof(*c));
+    struct callback *c = fn ? malloc(sizeof(*c)) : NULL;
     if (!c) {
-        return -ENOMEM;
+        return fn ? -ENOMEM : -EINVAL;
     }
     *c = (struct callback){.object = o, .fn = fn, .arg = arg};
     hold(o, true);

@@ -358,7 +358,7 @@ int green_pool_killone(struct green_pool *p, struct greenlet *gl, int code, int6
 int green_pool_spawn(struct green_pool *p, void *(*fn)(void *), void *arg, struct greenlet **out,
                      int64_t timeout)
 {
-    int rc = take_slot(p, timeout);
+    int rc = fn ? take_slot(p, timeout) : -EINVAL;
     if (rc) {
         return rc;
     }
@@ -404,7 +404,7 @@ static void give_back(struct greenlet **gl)
 int green_pool_apply(struct green_pool *p, void *(*fn)(void *), void *arg, void **value_out,
                      int64_t timeout)
 {
-    if (has_caller(p)) {
+    if (fn && has_caller(p)) {
         return green_try(fn, arg, value_out, NULL);
     }
     (void)gr_api_start();
@@ -466,6 +466,9 @@ static void *run_apply(void *arg)
 int green_pool_apply_async(struct green_pool *p, void *(*fn)(void *), void *arg,
                            green_callback_fn *callback, void *callback_arg, struct greenlet **out)
 {
+    if (!fn) {
+        return -EINVAL;
+    }
     bool room = take_slot(p, 0) == 0;
     struct member *m = room ? malloc(sizeof(*m)) : NULL;
     struct apply_async *a = room && !m ? NULL : malloc(sizeof(*a));

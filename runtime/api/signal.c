@@ -102,7 +102,7 @@ static int take_over(int sig)
 
 int green_signal_handler(int signal, void *(*fn)(void *), void *arg, struct green_signal **out)
 {
-    if (signal < 1 || signal >= N_SIG) {
+    if (signal < 1 || signal >= N_SIG || !fn) {
         return -EINVAL;
     }
     if (gr_api_start() || !gr_self) {

@@ -413,6 +413,9 @@ static void free_result(struct green_result **r)
 static int spawn(struct green_threadpool *p, void *(*fn)(void *), void *arg, struct gr_call *c,
                  struct green_result **out, int64_t timeout)
 {
+    if (!fn) {
+        return -EINVAL;
+    }
     FREED_RESULT(r);
     r = green_result_new();
     if (!r) {
@@ -483,7 +486,7 @@ static int apply(struct green_threadpool *p, void *(*fn)(void *), void *arg, voi
 int green_threadpool_apply(struct green_threadpool *p, void *(*fn)(void *), void *arg,
                            void **value_out, int64_t timeout)
 {
-    if (serving == p) {
+    if (fn && serving == p) {
         return green_try(fn, arg, value_out, NULL);
     }
     FREED_RESULT(r);
@@ -517,9 +520,9 @@ int green_threadpool_apply_async(struct green_threadpool *p, void *(*fn)(void *)
                                  green_callback_fn *callback, void *callback_arg,
                                  struct greenlet **out)
 {
-    struct apply_async *a = malloc(sizeof(*a));
+    struct apply_async *a = fn ? malloc(sizeof(*a)) : NULL;
     if (!a) {
-        return -ENOMEM;
+        return fn ? -ENOMEM : -EINVAL;
     }
     *a = (struct apply_async){.pool = p, .fn = fn, .arg = arg};
     a->async = (struct gr_async){

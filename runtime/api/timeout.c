@@ -113,6 +113,7 @@ int green_with_timeout(int64_t duration, void *(*fn)(void *), void *arg, void **
     if (green_timeout_fired(t)) {
         return -ETIMEDOUT;
     }
+    /* @t goes with the scope. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
     if (value_out) {
         *value_out = value;
     }
