@@ -24,7 +24,7 @@ typedef void green_child_fn(pid_t pid, int status, void *arg);
  * green_watch_child - have a child of this process reaped when it ends, and then @fn called.
  * @fn: may be NULL
  *
- * Returns 0, -EAGAIN, -ENOTSUP (no green threads here). Does not switch.
+ * Returns 0, -EAGAIN, -ENOTSUP (not on a green thread). Does not switch.
  */
 GREEN_API int green_watch_child(pid_t pid, green_child_fn *fn, void *arg);
 

@@ -4,12 +4,16 @@
 #include <green/green.h>
 #include <green/local.h>
 #include <green/lock.h>
+#include <green/os.h>
 #include <green/queue.h>
+#include <green/signal.h>
 #include <green/timeout.h>
 
 #include "runtime/base/rawsys.h"
 
 #include "sync.h"
+
+#include <signal.h>
 
 #include <stdlib.h>
 
@@ -599,6 +603,10 @@ static void *call_the_rest(void *arg)
     cr_assert_null(green_timeout_start_new(MS(1), 0));
     cr_assert_eq(errno, ENOTSUP);
     cr_assert_eq(green_with_timeout(MS(1), nap, NULL, NULL), -ENOTSUP);
+    struct green_signal *s;
+    cr_assert_eq(green_signal_handler(SIGUSR1, nap, NULL, &s), -ENOTSUP);
+    cr_assert_eq(green_watch_child(1, NULL, NULL), -ENOTSUP);
+    cr_assert_eq(green_fork_and_watch(NULL, NULL), -ENOTSUP);
     struct green_error *error;
     cr_assert_eq(green_try(fail, arg, NULL, &error), -EPROTO);
     cr_assert_str_eq(error->message, "in a kernel thread");
