@@ -369,12 +369,12 @@ static size_t allocated(void)
 static void sweep_for_leaks(const struct call *calls, size_t n)
 {
     enum { MAX_ROUNDS = 8 };
-    for (int i = 0; i < 2; i++) {
+    size_t before = 0;
+    for (int i = 0; i < 4; i++) {
         sweep(calls, n, N_SINGLE);
-        (void)allocated();
+        size_t now = allocated();
+        before = i > 0 && now > before ? now : before;
     }
-    sweep(calls, n, N_SINGLE);
-    size_t before = allocated();
     unsigned greens = gr_hub_here()->n_greens;
     size_t used;
     int rounds = 0;
