@@ -6,6 +6,7 @@
  * is printed when it is over, the first time at each place with a backtrace; at the end come the
  * sums of all places.
  */
+#include "tools/greenshim-report/place.h"
 #include "tools/greenshim-report/process.h"
 #include "tools/greenshim-report/unwind.h"
 
@@ -73,41 +74,10 @@ static struct site *find_site(const struct gr_stall *s, const uint64_t *key)
 
 /* --- names --- */
 
-struct place {
-    const char *module;   /* name of the file, without its folder */
-    const char *function; /* NULL: not known */
-    uint64_t offset;      /* into the function, or the module */
-    const char *file;     /* of the source; NULL: not known */
-    int line;
-};
-
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
 /* Of frame @i of the stall that goes on. */
-static struct place place_of(size_t i)
+static struct place place(size_t i)
 {
-    const struct frame *f = &now.frames[i];
-    struct place p = {.module = "?", .offset = f->pc};
-    /* The call, not what follows it; a thread that computes is at its instruction itself. */
-    Dwarf_Addr at = i == 0 && now.s.nr < 0 ? f->pc : f->pc - 1;
-    Dwarf_Addr start;
-    Dwfl_Module *module = dwfl_addrmodule(dwfl, at);
-    if (!module) {
-        return p;
-    }
-    GElf_Off offset;
-    GElf_Sym symbol;
-    p.module = base_name(dwfl_module_info(module, NULL, &start, NULL, NULL, NULL, NULL, NULL));
-    p.function = dwfl_module_addrinfo(module, at, &offset, &symbol, NULL, NULL, NULL);
-    p.offset = p.function ? offset + (f->pc - at) : f->pc - start;
-    Dwfl_Line *line = dwfl_module_getsrc(module, at);
-    const char *file = line ? dwfl_lineinfo(line, NULL, &p.line, NULL, NULL, NULL) : NULL;
-    p.file = file ? base_name(file) : NULL;
-    return p;
+    return place_of(dwfl, now.frames[i].pc, i == 0 && now.s.nr < 0);
 }
 
 /* Libraries that are on the way of every call; what called them is of interest. */
@@ -124,21 +94,6 @@ static bool is_system(const char *module)
 }
 
 /* --- printing --- */
-
-static void print_place(FILE *out, const struct place *p)
-{
-    if (p->function) { /* without the version of the symbol */
-        (void)fprintf(out, "%.*s+0x%lx", (int)strcspn(p->function, "@"), p->function,
-                      (unsigned long)p->offset);
-    } else {
-        (void)fprintf(out, "%s+0x%lx", p->module, (unsigned long)p->offset);
-    }
-    if (p->file) {
-        (void)fprintf(out, " %s:%d", p->file, p->line);
-    } else if (p->function) {
-        (void)fprintf(out, " %s", p->module);
-    }
-}
 
 static void print_string(FILE *out, uint64_t at)
 {
@@ -236,9 +191,9 @@ static char *where_of(void)
         abort();
     }
     for (size_t i = 0; i < now.n; i++) {
-        struct place p = place_of(i);
+        struct place p = place(i);
         if (!is_system(p.module)) {
-            print_place(out, &p);
+            place_print(out, &p);
             break;
         }
     }
@@ -264,10 +219,10 @@ static long ms(int64_t ns)
 static void print_frames(FILE *out)
 {
     for (size_t i = 0; i < now.n; i++) {
-        struct place p = place_of(i);
+        struct place p = place(i);
         (void)fprintf(out, "    #%-2zu 0x%012lx %s", i, (unsigned long)now.frames[i].pc,
                       now.frames[i].guessed ? "? " : "");
-        print_place(out, &p);
+        place_print(out, &p);
         (void)fputc('\n', out);
     }
     if (!now.n) {
@@ -366,7 +321,7 @@ static void load_modules(void)
 static void fill_key(uint64_t *key)
 {
     for (size_t i = 0; i < KEY_FRAMES && i < now.n; i++) {
-        struct place p = place_of(i);
+        struct place p = place(i);
         key[i] = now.frames[i].pc - (now.s.kind == GR_STALL_CPU && p.function ? p.offset : 0);
     }
 }

@@ -99,41 +99,52 @@ static const char *wait_for_cpu(const struct gr_stall *s)
     return just_over;
 }
 
-/* The carrier has stopped. */
-static const char *look_at_stopped(struct gr_stall *s, struct registers *r, unsigned char *stack,
-                                   size_t *n)
+static int on_the_way; /* the signal that stopped it instead of us */
+
+const char *process_stop(int tid, struct registers *r, struct gr_stall *call)
 {
     struct user_regs_struct regs;
     struct iovec v = {.iov_base = &regs, .iov_len = sizeof(regs)};
-    if (ptrace(PTRACE_GETREGSET, s->tid, NT_PRSTATUS, &v)) {
+    int status;
+    if (ptrace(PTRACE_SEIZE, tid, 0, 0)) {
         return strerror(errno);
     }
-    if (!lasts(s)) {
-        return just_over;
+    if (ptrace(PTRACE_INTERRUPT, tid, 0, 0) || waitpid(tid, &status, __WALL) < 0 ||
+        !WIFSTOPPED(status)) {
+        return "it has ended";
+    }
+    on_the_way = status >> 16 == PTRACE_EVENT_STOP ? 0 : WSTOPSIG(status);
+    if (ptrace(PTRACE_GETREGSET, tid, NT_PRSTATUS, &v)) {
+        const char *why = strerror(errno);
+        process_go(tid);
+        return why;
     }
     take_registers(&regs, r);
-    take_call(&regs, s);
-    *n = read_memory(r->value[REG_SP], stack, GR_STALL_STACK);
+    if (call) {
+        take_call(&regs, call);
+    }
     return NULL;
+}
+
+void process_go(int tid)
+{
+    (void)ptrace(PTRACE_DETACH, tid, 0, on_the_way);
 }
 
 const char *process_catch(struct gr_stall *s, struct registers *r, unsigned char *stack, size_t *n)
 {
-    int status;
     const char *why = wait_for_cpu(s); /* some calls would notice that they are interrupted */
+    if (!why) {
+        why = process_stop(s->tid, r, s);
+    }
     if (why) {
         return why;
     }
-    if (ptrace(PTRACE_SEIZE, s->tid, 0, 0)) {
-        return strerror(errno);
+    if (lasts(s)) {
+        *n = read_memory(r->value[REG_SP], stack, GR_STALL_STACK);
+    } else {
+        why = just_over;
     }
-    if (ptrace(PTRACE_INTERRUPT, s->tid, 0, 0) || waitpid(s->tid, &status, __WALL) < 0 ||
-        !WIFSTOPPED(status)) {
-        return "it has ended";
-    }
-    why = look_at_stopped(s, r, stack, n);
-    /* A signal may have come first: it goes on its way. */
-    int signal = status >> 16 == PTRACE_EVENT_STOP ? 0 : WSTOPSIG(status);
-    (void)ptrace(PTRACE_DETACH, s->tid, 0, signal);
+    process_go(s->tid);
     return why;
 }

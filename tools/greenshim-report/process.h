@@ -31,6 +31,15 @@ void process_stack(const unsigned char *copy, uint64_t at, size_t n);
 bool process_read(uint64_t at, void *to, size_t n);
 
 /*
+ * process_stop - stop the kernel thread @tid (ptrace(2)) and take its registers; what call it was
+ * about to leave goes into @call, if that is not NULL. process_go - it goes on.
+ *
+ * Returns NULL, or why it has not been stopped.
+ */
+const char *process_stop(int tid, struct registers *r, struct gr_stall *call);
+void process_go(int tid);
+
+/*
  * process_catch - registers and stack of the carrier while it computes, by stopping it for a moment
  * (ptrace(2)). Only if it is in no system call and the stall @s still lasts. @stack has room for
  * GR_STALL_STACK bytes; *@n is what was read. If it was busy in the kernel, the call goes into @s.
