@@ -60,6 +60,7 @@ struct green {
     _Atomic bool interrupts_locked;
     unsigned handlers; /* handlers in progress that interrupted it anywhere */
     int tid;           /* core/tid.h; also who it is as an owner of locks */
+    uint32_t parked;   /* since when, gr_park_ms() */
 
     _Atomic(struct green *) remote_next; /* hub's list of wakes from elsewhere */
     _Atomic bool remote_queued;

@@ -5,6 +5,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/probe.h"
 #include "runtime/base/rawsys.h"
+#include "runtime/core/inspect.h"
 #include "runtime/core/lot.h"
 #include "runtime/core/request.h"
 #include "runtime/core/rest.h"
@@ -32,6 +33,19 @@ GR_TLS struct gr_hub *gr_hub_self;
 
 /* Every hub of the process, for what concerns all of them. */
 static struct gr_hub *hubs;
+
+extern const char gr_ctx_resumed[] __attribute__((visibility("hidden")));
+
+const struct gr_inspect gr_inspect __attribute__((section(GR_INSPECT_SECTION), used)) = {
+    .magic = GR_INSPECT_MAGIC,
+    .hub_size = sizeof(struct gr_hub),
+    .green_size = sizeof(struct green),
+    .whys = GR_WHY_N,
+    .name_at = offsetof(struct green, name),
+    .hubs = &hubs,
+    .why_name = gr_why_names,
+    .resumed = gr_ctx_resumed,
+};
 
 /* --- malloc's words, which belong to the carrier --- */
 
@@ -130,6 +144,13 @@ static void settle_malloc_words(struct green *g)
 
 /* --- switching --- */
 
+void gr_hub_note_time(struct gr_hub *h)
+{
+    struct timespec ts;
+    (void)gr_clock_kernel(CLOCK_MONOTONIC_COARSE, &ts);
+    h->noted = gr_park_ms(gr_timespec_ns(&ts));
+}
+
 /*
  * The greens of a generation have mostly gone cold since they last ran. While one runs, the control
  * block of the second and the stack of the first behind it are fetched.
@@ -178,6 +199,7 @@ static inline const struct gr_ctx *hand_over(struct gr_hub *h, struct green *fro
     } else {
         to = &h->ctx;
         h->current = NULL;
+        h->last = from;
         GR_PROBE2(switch, from->id, 0);
     }
     h->switches++;
@@ -210,6 +232,7 @@ void gr_hub_ready(struct gr_hub *h, struct green *g)
     g->state = GR_READY;
     gr_list_push_back(&h->ready, &g->link);
     if (GR_UNLIKELY(!h->ticking)) {
+        gr_hub_note_time(h);
         gr_tick_start(h);
     }
 }
@@ -461,8 +484,13 @@ static const struct gr_ctx *hub_main(void *arg)
 {
     struct gr_hub *h = arg;
     struct green *g;
+    gr_hub_note_time(h);
+    if (h->last->state == GR_PARKED) {
+        h->last->parked = h->noted; /* it may have been alone for long */
+    }
     do {
         turn(h);
+        gr_hub_note_time(h);
         h->since_poll = 0;
         g = next_green(h);
     } while (!g);
@@ -508,6 +536,7 @@ struct gr_hub *gr_hub_new(const char **why)
         gr_list_init(&h->cache[i]);
     }
     h->tid = (int)GR_SYS(SYS_gettid);
+    gr_hub_note_time(h);
     char *top = h->stack.base + h->stack.size;
     void *tp = gr_tls_make(top, h->stack.base, h->stack.size, h->stack.guard);
     if (!tp) {

@@ -67,8 +67,10 @@ struct gr_hub {
     bool retrying; /* the retry timer may be set */
     int nudge_timer;
     int tick_timer;
-    int retry_timer; /* has_tick_timer */
-    bool no_native;  /* foreign threads may wake greens at any time: never block natively */
+    int retry_timer;    /* has_tick_timer */
+    bool no_native;     /* foreign threads may wake greens at any time: never block natively */
+    uint32_t noted;     /* the time, gr_park_ms(): gr_hub_note_time() */
+    struct green *last; /* who ran before the hub */
     uint64_t switches;
     struct gr_cpu_hub cpu;
     uint64_t parks[GR_WHY_N];
@@ -206,6 +208,13 @@ void gr_hub_charge(void);
  * Any thread; never switches.
  */
 unsigned gr_hub_held_up(const struct gr_hub *h);
+
+/*
+ * gr_hub_note_time - greens that park from now on take this for the time, to the kernel's tick.
+ * Noted at every turn of the loop, at ticks, and when ticks begin; a clock read at every park would
+ * make it slower. On the carrier, handlers too.
+ */
+void gr_hub_note_time(struct gr_hub *h);
 
 /* Used by core only. */
 struct gr_hub *gr_hub_new(const char **why);

@@ -26,6 +26,7 @@ static void on_carrier(struct gr_hub *h, const siginfo_t *info, void *uc)
     if (info->si_code == SI_TIMER && info->si_timerid == h->nudge_timer) {
         atomic_store(&h->nudging, false);
     }
+    gr_hub_note_time(h);
     gr_sig_look(uc);
     (void)gr_tick(h, info, uc);
     if (g && g->crit == 0) {

@@ -84,6 +84,7 @@ int gr_park(struct gr_waiter *w, int64_t deadline, unsigned flags, enum gr_why w
         g->why = (uint8_t)why;
         g->park_flags = (uint8_t)flags;
         g->why_arg = w->key;
+        g->parked = h->noted;
         if (deadline != GR_FOREVER) {
             gr_hub_timer_add(h, g, deadline);
         }

@@ -57,6 +57,13 @@ enum gr_why {
     GR_WHY_N
 };
 
+/* gr_park_ms - the form in which the beginning of a wait is kept: milliseconds of the monotonic
+ * clock, which begin again after 49 days. */
+static inline uint32_t gr_park_ms(int64_t now)
+{
+    return (uint32_t)(now / 1000000);
+}
+
 /* What the counters and dumps call it. */
 extern const char *const gr_why_names[GR_WHY_N];
 
