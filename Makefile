@@ -1,7 +1,7 @@
 # greenshim: one non-recursive makefile; sources are found by wildcard, headers by -MMD.
 #
 #   make                 build/libgreenshim.so, build/libgreen.a, build/greenrun,
-#                        build/greenshim-report (installs nothing)
+#                        build/greendump, build/greenshim-report (installs nothing)
 #   make demo            an unmodified threaded server, natively and under greenrun
 #   make test            every test and lint; installs missing Debian packages first
 #   make suites          test suites of other projects under greenshim, the long ones too
@@ -209,6 +209,8 @@ $(B)/man/man3/made: tools/man3.py $(HEADERS)
 TOOL_USES_greenrun := runtime/api/signature.c
 TOOL_LIBS_greenrun := -lelf -l:libffi_pic.a
 TOOL_LIBS_greenshim-report := -ldw -lelf
+TOOL_USES_greendump := $(wildcard tools/greenshim-report/*.c)
+TOOL_LIBS_greendump := -ldw -lelf
 $(B)/obj/tools/%.o: DEFS = -DGR_VERSION='"$(VERSION)"' -DGR_LIBDIR='"$(LIBDIR)"' \
                            -DGR_MULTIARCH='"$(ARCH)-linux-gnu"'
 $(TOOL_OBJ): $(B)/obj/tool-flags

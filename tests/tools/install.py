@@ -134,7 +134,7 @@ def install_and_uninstall(p):
 def without_doxygen_the_pages_of_the_headers_are_left_out(p):
     with installed(p, "/opt/green", "DOXYGEN=") as dest:
         manual = files_below(os.path.join(dest, "opt/green/share/man"))
-        equal(manual, ["man1/greenrun.1", "man7/greenshim.7"], "pages")
+        equal(manual, ["man1/greendump.1", "man1/greenrun.1", "man7/greenshim.7"], "pages")
 
 
 def use_from_pkg_config(p, dest, below):

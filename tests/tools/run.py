@@ -17,6 +17,7 @@ import manual
 import late
 import interrupts
 import debugger
+import dump
 import offload
 import suites
 from harness import TESTS, Place, Skip

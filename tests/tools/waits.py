@@ -22,12 +22,12 @@ def compile_waits(p):
 class Waits:
     """The program under greenrun, once everybody waits; `facts` is what it has said."""
 
-    def __init__(self, p, *arguments, options=(), env=None, wrap=(), **kwargs):
+    def __init__(self, p, *arguments, options=(), env=None, wrap=(), greenrun=None, **kwargs):
         self.program = compile_waits(p)
+        argv = [*wrap, greenrun or os.path.join(BUILD, "greenrun"), *options, self.program]
         self.child = subprocess.Popen(
-            [*wrap, os.path.join(BUILD, "greenrun"), *options, self.program, *arguments], text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=clean_environment(env or {}),
-            **kwargs)
+            [*argv, *arguments], text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            env=clean_environment(env or {}), **kwargs)
         self.pid = self.child.pid
         self.facts = {}
         for line in self.child.stdout:
