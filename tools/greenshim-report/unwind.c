@@ -5,6 +5,7 @@
 #include <elfutils/libdw.h>
 #include <stdlib.h>
 #include <string.h>
+#include <ucontext.h>
 
 #define STACK_DEPTH 16    /* of a DWARF expression */
 #define SEARCH      16384 /* bytes of stack that are searched for a return address */
@@ -203,6 +204,29 @@ static enum step step(Dwfl *dwfl, struct registers *r, bool *inner)
 
 #if defined(__x86_64__)
 
+/* From what a handler returns to, which has no tables but always these bytes, to what the signal
+ * has interrupted: the stack pointer is at the kernel's record of that. */
+static bool step_signal(struct registers *r)
+{
+    static const unsigned char restorer[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
+    static const int in_order[N_REGS] = {REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI,
+                                         REG_RBP, REG_RSP, REG_R8,  REG_R9,  REG_R10, REG_R11,
+                                         REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP};
+    unsigned char code[sizeof(restorer)];
+    gregset_t saved;
+    if (!process_read(r->value[REG_PC], code, sizeof(code)) ||
+        memcmp(code, restorer, sizeof(code)) != 0 ||
+        !process_read(r->value[REG_SP] + offsetof(ucontext_t, uc_mcontext.gregs), saved,
+                      sizeof(saved))) {
+        return false;
+    }
+    for (int i = 0; i < N_REGS; i++) {
+        r->value[i] = (uint64_t)saved[in_order[i]];
+        r->known[i] = true;
+    }
+    return true;
+}
+
 static bool is_code(Dwfl *dwfl, uint64_t at)
 {
     Dwfl_Module *module = dwfl_addrmodule(dwfl, at);
@@ -304,6 +328,12 @@ static bool search(Dwfl *dwfl, struct registers *r, bool inner, bool *sure)
 
 #else
 
+static bool step_signal(struct registers *r)
+{
+    (void)r;
+    return false; /* the kernel's own code there has tables */
+}
+
 static bool search(Dwfl *dwfl, struct registers *r, bool inner, bool *sure)
 {
     (void)dwfl, (void)r, (void)inner, (void)sure;
@@ -320,7 +350,9 @@ size_t unwind(Dwfl *dwfl, struct registers *r, struct frame *frames, size_t max)
     while (n < max) {
         uint64_t sp = r->value[REG_SP];
         bool sure = true;
-        enum step result = step(dwfl, r, &inner);
+        bool interrupted = !inner && step_signal(r);
+        enum step result = interrupted ? STEP_DONE : step(dwfl, r, &inner);
+        inner |= interrupted;
         if (result == STEP_UNKNOWN && search(dwfl, r, inner, &sure)) {
             result = STEP_DONE;
             inner = false;
