@@ -226,6 +226,7 @@ int main(void)
         return 1;
     for (int i = 0; i < 7; i++)
         pthread_create(&t[i], NULL, fns[i], NULL);
+    usleep(10000); /* the others run, and have begun when it is main's turn again */
     puts("begun");
     fflush(stdout);
     for (int i = 0; i < 7; i++) {
