@@ -16,14 +16,6 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#if defined(__x86_64__)
-#define OUR_MACHINE EM_X86_64
-#elif defined(__aarch64__)
-#define OUR_MACHINE EM_AARCH64
-#else
-#error "greenrun: this processor is not supported"
-#endif
-
 /* The kernel reads this much of a script and follows at most this many interpreters. */
 #define SCRIPT_HEAD  256
 #define SCRIPT_DEPTH 5
@@ -215,11 +207,12 @@ static enum status check_script(struct target *t, char *line, int depth)
     if (program == NULL) {
         return STATUS_OK;
     }
-    struct target inner;
+    struct target inner = {.elf = ""};
     status = target_find(&inner, program);
     if (status == STATUS_OK) {
         status = check_file(&inner, inner.path, depth + 1);
     }
+    memcpy(t->elf, inner.elf, sizeof(t->elf));
     if (status == STATUS_OK) {
         return STATUS_OK;
     }
@@ -227,9 +220,7 @@ static enum status check_script(struct target *t, char *line, int depth)
     return refuse_script(t, "is a script and its interpreter", program);
 }
 
-/* The program interpreter (the dynamic loader) that an ELF file asks for; "" if it asks for none.
- */
-static bool read_loader(Elf *elf, int fd, char *loader, size_t size)
+bool target_loader(Elf *elf, int fd, char *loader, size_t size)
 {
     size_t n = 0;
     loader[0] = '\0';
@@ -257,7 +248,7 @@ static bool read_loader(Elf *elf, int fd, char *loader, size_t size)
 }
 
 /* Go's linker leaves a section of this name in every program. */
-static bool is_go(Elf *elf)
+bool target_is_go(Elf *elf)
 {
     size_t strings = 0;
     if (elf_getshdrstrndx(elf, &strings) != 0) {
@@ -301,7 +292,7 @@ static enum status check_elf(struct target *t, Elf *elf, int fd)
     if (gelf_getclass(elf) != ELFCLASS64) {
         return refuse(t, STATUS_MACHINE, "is a 32-bit program; use a 64-bit build");
     }
-    if (header.e_machine != OUR_MACHINE) {
+    if (header.e_machine != TARGET_MACHINE) {
         return refuse(t, STATUS_MACHINE,
                       "is for another processor (ELF machine %u); use a build for this one",
                       header.e_machine);
@@ -311,7 +302,7 @@ static enum status check_elf(struct target *t, Elf *elf, int fd)
     }
 
     char loader[PATH_MAX];
-    if (!read_loader(elf, fd, loader, sizeof(loader))) {
+    if (!target_loader(elf, fd, loader, sizeof(loader))) {
         return refuse(t, STATUS_NOT_ELF, "is a damaged ELF file; build or install it again");
     }
     if (loader[0] == '\0') {
@@ -323,7 +314,7 @@ static enum status check_elf(struct target *t, Elf *elf, int fd)
     if (status != STATUS_OK) {
         return status;
     }
-    if (is_go(elf)) {
+    if (target_is_go(elf)) {
         return refuse(t, STATUS_GO,
                       "is a Go program, whose runtime bypasses libc; run it without greenrun");
     }
@@ -351,6 +342,7 @@ static enum status check_content(struct target *t, const char *path, int fd, int
         return refuse(t, STATUS_NOT_ELF,
                       "is neither an ELF program nor a script; start a script with a #! line");
     }
+    (void)snprintf(t->elf, sizeof(t->elf), "%s", path);
     struct stat st;
     if (fstat(fd, &st) != 0) {
         return refuse_errno(t, errno);
@@ -386,5 +378,6 @@ enum status target_check(struct target *t)
 {
     char path[PATH_MAX];
     memcpy(path, t->path, sizeof(path));
+    t->elf[0] = '\0';
     return check_file(t, path, 0);
 }

@@ -3,7 +3,18 @@
 #ifndef GREENRUN_TARGET_H
 #define GREENRUN_TARGET_H
 
+#include <libelf.h>
 #include <limits.h>
+#include <stdbool.h>
+
+/* Programs for other machines are refused. */
+#if defined(__x86_64__)
+#define TARGET_MACHINE EM_X86_64
+#elif defined(__aarch64__)
+#define TARGET_MACHINE EM_AARCH64
+#else
+#error "greenrun: this processor is not supported"
+#endif
 
 /* Exit statuses of greenrun; documented in greenrun.1. */
 enum status {
@@ -22,9 +33,14 @@ enum status {
     STATUS_NOT_FOUND = 127
 };
 
-/* A checked program; @why is one clause "what is wrong; what to do" when the check failed. */
+/*
+ * A checked program; @why is one clause "what is wrong; what to do" when the check failed. @elf is
+ * the file that the kernel would load, the interpreter of a script; "" if the check did not get as
+ * far as looking into it.
+ */
 struct target {
     char path[PATH_MAX];
+    char elf[PATH_MAX];
     char why[2 * PATH_MAX + 256];
 };
 
@@ -40,5 +56,12 @@ enum status target_find(struct target *t, const char *name);
  * Returns STATUS_OK, or the reason's status and @t->why.
  */
 enum status target_check(struct target *t);
+
+/* target_loader - the dynamic loader that the file @fd asks for (PT_INTERP), or "" if it asks for
+ * none. False: damaged. */
+bool target_loader(Elf *elf, int fd, char *loader, size_t size);
+
+/* target_is_go - was it linked by Go? */
+bool target_is_go(Elf *elf);
 
 #endif
