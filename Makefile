@@ -1,7 +1,7 @@
 # greenshim: one non-recursive makefile; sources are found by wildcard, headers by -MMD.
 #
 #   make                 build/libgreenshim.so, build/libgreen.a, build/greenrun,
-#                        build/greendump, build/greenshim-report (installs nothing)
+#                        build/greenaudit, build/greendump, build/greenshim-report (installs nothing)
 #   make demo            an unmodified threaded server, natively and under greenrun
 #   make test            every test and lint; installs missing Debian packages first
 #   make suites          test suites of other projects under greenshim, the long ones too
@@ -116,7 +116,7 @@ obj = $(addprefix $(B)/obj/,$(addsuffix .o,$(basename $(1))))
 RUNTIME_OBJ := $(call obj,$(RUNTIME_SRC))
 BASE_OBJ    := $(filter $(B)/obj/runtime/base/%,$(RUNTIME_OBJ))
 SHIM_OBJ    := $(call obj,$(SHIM_SRC))
-TOOL_OBJ    := $(call obj,$(TOOL_SRC) $(wildcard tools/*/*.c))
+TOOL_OBJ    := $(call obj,$(TOOL_SRC) $(foreach d,$(wildcard tools/*/),$(call mine,$(d:/=))))
 TOOLS       := $(patsubst tools/%.c,$(B)/%,$(TOOL_SRC))
 UNIT_TESTS  := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(UNIT_SRC))
 
@@ -136,7 +136,17 @@ $(B)/obj/sources: force
 .PHONY: force
 force:
 
-$(B)/obj/%.o: %.c $(B)/obj/flags | $(SYSROOT_STAMP)
+# What a build needs of other packages: a line of its own for each that is missing.
+NEEDED := uv.h=libuv1-dev ffi.h=libffi-dev gelf.h=libelf-dev elfutils/libdwfl.h=libdw-dev \
+          jansson.h=libjansson-dev \
+          $(if $(filter x86_64,$(ARCH)),capstone/capstone.h=libcapstone-dev)
+$(B)/obj/headers: Makefile | $(SYSROOT_STAMP)
+	@mkdir -p $(@D); missing=; for i in $(NEEDED); do \
+	    echo "#include <$${i%=*}>" | $(CC) $(UV_CFLAGS) -E -x c - >/dev/null 2>&1 || { missing=1; \
+	    echo "make: <$${i%=*}> is missing: install $${i#*=}, or all by make setup-build" >&2; }; \
+	done; [ -z "$$missing" ] && touch $@
+
+$(B)/obj/%.o: %.c $(B)/obj/flags | $(SYSROOT_STAMP) $(B)/obj/headers
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(LIB_CFLAGS) $(DEFS) $(UV_CFLAGS) -MMD -MP -c -o $@ $<
@@ -211,12 +221,14 @@ TOOL_LIBS_greenrun := -lelf -l:libffi_pic.a
 TOOL_LIBS_greenshim-report := -ldw -lelf
 TOOL_USES_greendump := $(wildcard tools/greenshim-report/*.c)
 TOOL_LIBS_greendump := -ldw -lelf
+TOOL_USES_greenaudit := tools/greenrun/target.c shim/futex_code.c
+TOOL_LIBS_greenaudit := -ljansson -lelf $(if $(filter x86_64,$(ARCH)),-lcapstone)
 $(B)/obj/tools/%.o: DEFS = -DGR_VERSION='"$(VERSION)"' -DGR_LIBDIR='"$(LIBDIR)"' \
                            -DGR_MULTIARCH='"$(ARCH)-linux-gnu"'
 $(TOOL_OBJ): $(B)/obj/tool-flags
 
 define tool
-$(B)/$(1): $(call obj,tools/$(1).c $(wildcard tools/$(1)/*.c) $(TOOL_USES_$(1))) $(BASE_OBJ)
+$(B)/$(1): $(call obj,tools/$(1).c $(call mine,tools/$(1)) $(TOOL_USES_$(1))) $(BASE_OBJ)
 	$$(call say,LD)
 	$$(Q)$$(CC) $$(OPT) -o $$@ $$^ $$(SYSROOT_LDFLAGS) $$(TOOL_LIBS_$(1))
 endef

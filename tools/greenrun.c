@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #define LIBRARY "libgreenshim.so"
+#define AUDITOR "greenaudit"
 
 /* The settings of config.def, with the value that an option gave (NULL: no option). */
 struct setting {
@@ -52,6 +53,7 @@ enum {
     OPT_HELP = 1,
     OPT_VERSION,
     OPT_CHECK,
+    OPT_AUDIT,
     OPT_PRINT_ENV,
     OPT_OFFLOAD,
     N_FIXED = OPT_OFFLOAD,
@@ -125,6 +127,7 @@ static void print_help(void)
     (void)printf("  %-21s %-24s %s\n", "--offload LIB:FN=SIG", GR_OFFLOAD_VARIABLE,
                  "run this function of a library on a kernel thread; several options, or ';'");
     (void)puts("  --check               check the program and start nothing; the exit status says\n"
+               "  --audit               say how its calls would be treated: greenaudit(1)\n"
                "  --print-env           print the variables that would be set, quoted for a shell\n"
                "  --help                this text\n"
                "  --version             version of greenrun\n\n"
@@ -213,12 +216,27 @@ static void check_offloads(const struct request *r, const char *program)
     free(copy);
 }
 
+/* Becomes greenaudit, which is beside greenrun; the rest of the line is for it. */
+__attribute__((noreturn)) static void audit(char **arguments)
+{
+    char path[PATH_MAX + 16];
+    ssize_t n = readlink("/proc/self/exe", path, PATH_MAX);
+    char *end = n > 0 ? memrchr(path, '/', (size_t)n) : NULL;
+    if (end) {
+        memcpy(end + 1, AUDITOR, sizeof(AUDITOR));
+        *--arguments = path;
+        (void)execv(path, arguments);
+    }
+    stop(STATUS_LIBRARY, AUDITOR ": not found beside greenrun; build or install greenshim again");
+}
+
 /* Fills @options with the fixed ones and those of the settings; @options has room for all. */
 static void list_options(struct option *options)
 {
     static const struct option fixed[N_FIXED] = {{"help", no_argument, NULL, OPT_HELP},
                                                  {"version", no_argument, NULL, OPT_VERSION},
                                                  {"check", no_argument, NULL, OPT_CHECK},
+                                                 {"audit", no_argument, NULL, OPT_AUDIT},
                                                  {"print-env", no_argument, NULL, OPT_PRINT_ENV},
                                                  {"offload", required_argument, NULL, OPT_OFFLOAD}};
     memcpy(options, fixed, sizeof(fixed));
@@ -254,6 +272,8 @@ static void parse_options(struct request *r, int argc, char **argv)
         case OPT_CHECK:
             r->check = true;
             break;
+        case OPT_AUDIT:
+            audit(argv + optind);
         case OPT_PRINT_ENV:
             r->print_env = true;
             break;

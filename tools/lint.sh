@@ -19,8 +19,8 @@ check()
     # Every object and tool without a warning, by both compilers; unit tests by gcc.
     gcc) make --no-print-directory -j"$jobs" CC=gcc all unit-programs ;;
     clang) make --no-print-directory -j"$jobs" CC=clang B=build/clang objects \
-        build/clang/libgreenshim.so build/clang/greenrun build/clang/greendump \
-        build/clang/greenshim-report ;;
+        build/clang/libgreenshim.so build/clang/greenrun build/clang/greenaudit \
+        build/clang/greendump build/clang/greenshim-report ;;
     layers) tools/check-layers.sh ;;
     width)
         find . -path ./build -prune -o -path ./.git -prune -o -type f \

@@ -20,7 +20,7 @@ apt()
 echo "  GET  libraries for $arch"
 apt update
 (cd "$dir/apt" && apt download libuv1 libuv1-dev libffi-dev libelf1 libelf-dev \
-    libdw1 libdw-dev zlib1g liblzma5 libbz2-1.0)
+    libdw1 libdw-dev libjansson4 libjansson-dev zlib1g liblzma5 libbz2-1.0)
 for package in "$dir"/apt/*.deb; do
     dpkg-deb -x "$package" "$dir"
 done

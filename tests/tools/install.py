@@ -112,9 +112,11 @@ def install_and_uninstall(p):
     with installed(p, "/opt/green") as dest:
         seen = files_below(dest)
         below = "opt/green"
-        expected = {f"{below}/bin/greenrun", f"{below}/bin/greenshim-report",
+        expected = {f"{below}/bin/greenrun", f"{below}/bin/greenaudit",
+                    f"{below}/bin/greenshim-report",
                     f"{below}/lib/{LIBRARY}", f"{below}/lib/pkgconfig/greenshim.pc",
                     f"{below}/share/gdb/auto-load/{below}/lib/{LIBRARY}-gdb.py",
+                    f"{below}/share/man/man1/greenaudit.1",
                     f"{below}/share/man/man1/greenrun.1",
                     f"{below}/share/man/man7/greenshim.7"}
         expected |= {f"{below}/include/green/{h}" for h in PUBLIC}
@@ -134,7 +136,8 @@ def install_and_uninstall(p):
 def without_doxygen_the_pages_of_the_headers_are_left_out(p):
     with installed(p, "/opt/green", "DOXYGEN=") as dest:
         manual = files_below(os.path.join(dest, "opt/green/share/man"))
-        equal(manual, ["man1/greendump.1", "man1/greenrun.1", "man7/greenshim.7"], "pages")
+        pages = ["man1/greenaudit.1", "man1/greendump.1", "man1/greenrun.1", "man7/greenshim.7"]
+        equal(manual, pages, "pages")
 
 
 def use_from_pkg_config(p, dest, below):
@@ -200,5 +203,6 @@ def setup_without_rights_names_the_command(p):
     equal(result.returncode, 1, "status")
     command = result.stderr.decode().splitlines()[-1].split()
     equal(command[:3], ["apt-get", "install", "--no-install-recommends"], "command")
-    needed = {"gcc", "libuv1-dev", "libffi-dev", "libelf-dev", "libdw-dev"}
+    needed = {"gcc", "libuv1-dev", "libffi-dev", "libelf-dev", "libdw-dev", "libjansson-dev",
+              "libcapstone-dev"}
     equal(needed - set(command), set(), "packages in it")

@@ -20,6 +20,8 @@ import debugger
 import dump
 import offload
 import suites
+import audit
+import audit_fuzz
 from harness import TESTS, Place, Skip
 
 

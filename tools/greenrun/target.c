@@ -29,6 +29,10 @@ refuse(struct target *t, enum status status, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(t->why, sizeof(t->why), format, args);
     va_end(args);
+    /* Names from files may hold anything; the message is one line. */
+    for (char *p = t->why; *p; p++) {
+        *p = (unsigned char)*p < ' ' || *p == 0x7f ? '?' : *p;
+    }
     return status;
 }
 
