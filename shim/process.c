@@ -61,6 +61,7 @@ void gr_fork_parent(void)
 
 void gr_fork_child(void)
 {
+    gr_self->tid_word = NULL; /* the parent's; fork() does not hand it down */
     gr_child_fork_child();
     gr_sched_fork_child();
     gr_runtime_fork_child(); /* sets the mask to the green's own */

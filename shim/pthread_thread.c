@@ -6,11 +6,13 @@
 #include "runtime/svc/watchdog.h"
 #include "runtime/sync/sync.h"
 #include "shim/body.h"
+#include "shim/futex.h"
 #include "shim/maker.h"
 #include "shim/pthread_shared.h"
 #include "shim/sched.h"
 #include "shim/shim.h"
 
+#include <linux/futex.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +32,10 @@ static void thread_ends(struct green *g)
     if (g->sched) {
         free(g->sched);
         g->sched = NULL;
+    }
+    if (g->tid_word) {
+        __atomic_store_n(g->tid_word, 0, __ATOMIC_SEQ_CST);
+        (void)gr_futex(g->tid_word, FUTEX_WAKE, 1, 0, NULL, 0);
     }
 }
 

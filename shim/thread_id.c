@@ -95,6 +95,11 @@ bool gr_call_thread_id(const struct gr_call *s, long *ret)
         *ret = gettid();
         return true;
     }
+    if (s->nr == SYS_set_tid_address && !gr_self->is_main) { /* the kernel's is the carrier's */
+        gr_self->tid_word = (uint32_t *)s->a;
+        *ret = gr_self->tid;
+        return true;
+    }
     if (!id || !gr_tid_is_ours((int)*id)) {
         return false;
     }

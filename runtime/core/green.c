@@ -281,6 +281,7 @@ int gr_green_new(const struct gr_green_attr *attr, void *(*fn)(void *), void *ar
     atomic_store_explicit(&g->cancel_pending, false, memory_order_relaxed);
     atomic_store_explicit(&g->interrupts, NULL, memory_order_relaxed);
     g->task = NULL;
+    g->tid_word = NULL;
     g->crit = 1; /* entry() leaves */
     if (gr_self) {
         memcpy(g->name, gr_self->name, sizeof(g->name));

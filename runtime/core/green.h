@@ -58,9 +58,10 @@ struct green {
     bool vforked;    /* it is the child of a vfork() that runs, in our memory */
     bool own_malloc; /* its malloc words are its own for now: it was interrupted inside malloc */
     _Atomic bool interrupts_locked;
-    unsigned handlers; /* handlers in progress that interrupted it anywhere */
-    int tid;           /* core/tid.h; also who it is as an owner of locks */
-    uint32_t parked;   /* since when, gr_park_ms() */
+    unsigned handlers;  /* handlers in progress that interrupted it anywhere */
+    int tid;            /* core/tid.h; also who it is as an owner of locks */
+    uint32_t *tid_word; /* set_tid_address(2): cleared and woken at its end, or NULL */
+    uint32_t parked;    /* since when, gr_park_ms() */
 
     _Atomic(struct green *) remote_next; /* hub's list of wakes from elsewhere */
     _Atomic bool remote_queued;

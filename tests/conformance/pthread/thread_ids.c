@@ -3,6 +3,7 @@
 #include "testlib.h"
 
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -160,6 +161,28 @@ static void *forks(void *arg)
     return arg;
 }
 
+static int id_word = 1;
+
+static void *has_id_word(void *arg)
+{
+    CHECK_EQ(syscall(SYS_set_tid_address, &id_word), gettid());
+    return arg;
+}
+
+/* At the end of a thread a word of its choice is cleared and woken. */
+static void cleared_at_the_end(void)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    CHECK_RC(pthread_create(&thread, &attr, has_id_word, NULL), 0);
+    while (flag_get(&id_word))
+        syscall(SYS_futex, &id_word, FUTEX_WAIT, 1, NULL);
+    pthread_attr_destroy(&attr);
+}
+
 /* libc keeps the owner's id in a mutex. */
 static void *owns(void *arg)
 {
@@ -178,5 +201,6 @@ int test_main(void)
     finish(start(forks, NULL));
     finish(start(owns, NULL));
     owns(NULL);
+    cleared_at_the_end();
     return 0;
 }
