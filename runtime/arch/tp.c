@@ -5,6 +5,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/rawsys.h"
 #include "runtime/base/status.h"
+#include "runtime/base/valgrind.h"
 
 #if defined(__x86_64__)
 
@@ -14,11 +15,6 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <ucontext.h>
-#if __has_include(<valgrind/valgrind.h>)
-#include <valgrind/valgrind.h>
-#else
-#define RUNNING_ON_VALGRIND 0
-#endif
 
 #define HWCAP2_FSGSBASE (1UL << 1)
 #define CPUID_FSGSBASE  1u /* leaf 7, ebx */

@@ -78,7 +78,7 @@ int gr_nudge_signal(void)
     struct gr_kernel_action now = {0};
     struct gr_kernel_action ours = gr_kernel_handler(on_nudge);
     ours.mask |= GR_SIG_LIBC;
-    ours.flags |= SA_ONSTACK;
+    ours.flags |= gr_sig_onstack();
     (void)GR_SYS(SYS_rt_sigaction, SIG_CANCEL, NULL, &now, GR_SIG_SET_BYTES);
     if (now.handler != ours.handler) { /* not yet, or libc has set its own, with SA_RESTART */
         libc_handler = now.handler > (uintptr_t)SIG_IGN ? (void *)now.handler : NULL;

@@ -12,6 +12,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/rawsys.h"
 #include "runtime/base/status.h"
+#include "runtime/base/valgrind.h"
 #include "runtime/core/hub.h"
 #include "runtime/core/nudge.h"
 #include "runtime/core/sigtimer.h"
@@ -580,6 +581,12 @@ static bool is_ignored(int sig)
            (actions[sig].handler == DFL && (IGNORED_BY_DEFAULT & gr_sigbit(sig)));
 }
 
+/* valgrind lets the main thread's stack grow only where its stack pointer is. */
+unsigned long gr_sig_onstack(void)
+{
+    return RUNNING_ON_VALGRIND ? 0 : SA_ONSTACK;
+}
+
 struct gr_kernel_action gr_kernel_handler(void (*fn)(int, siginfo_t *, void *))
 {
     struct gr_kernel_action a = {
@@ -597,7 +604,8 @@ static int install(int sig)
     bool seen = ours.handler == DFL && ((SENT_BY_CALLS | gr_sigbit(SIGSEGV)) & gr_sigbit(sig));
     seen |= gr_tp_traps() && sig == SIGSEGV;
     if (is_handler(&ours) || seen) {
-        unsigned long kept = ours.flags & (SA_RESTART | SA_NOCLDSTOP | SA_NOCLDWAIT | SA_ONSTACK);
+        unsigned long kept =
+            ours.flags & (SA_RESTART | SA_NOCLDSTOP | SA_NOCLDWAIT | gr_sig_onstack());
         ours = gr_kernel_handler(on_signal);
         ours.flags |= kept | (sig == SIGSEGV || sig == SIGBUS ? SA_ONSTACK : 0);
         if (gr_tp_traps() && sig == SIGSEGV) { /* nudged, we would switch on the signal stack */

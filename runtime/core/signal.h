@@ -73,11 +73,13 @@ int gr_sig_action(int sig, const struct sigaction *act, struct sigaction *old);
 bool gr_sig_has_handlers(void);
 
 /*
- * gr_sig_on_carriers_stack - does the calling handler run on the signal stack of the carrier, which
- * others use, too? Then it must not let others run; gr_sig_leave_carriers_stack() calls @fn, as
- * gr_arch_move_handler() does, on the stack that ends at @top and does not return;
+ * gr_sig_onstack - the flag of sigaction(2) by which a handler begins on the signal stack of the
+ * carrier, or 0. gr_sig_on_carriers_stack - does the calling handler run on the signal stack of the
+ * carrier, which others use, too? Then it must not let others run; gr_sig_leave_carriers_stack()
+ * calls @fn, as gr_arch_move_handler() does, on the stack that ends at @top and does not return;
  * gr_sig_stack_is_usable() - may that be the stack which was interrupted, in @uc?
  */
+unsigned long gr_sig_onstack(void);
 bool gr_sig_on_carriers_stack(const struct gr_hub *h);
 bool gr_sig_stack_is_usable(const struct green *g, const void *uc);
 void gr_sig_leave_carriers_stack(gr_arch_handler_fn *fn, int sig, siginfo_t *info, void *uc,

@@ -10,6 +10,7 @@
 #include "runtime/base/config.h"
 #include "runtime/base/log.h"
 #include "runtime/base/rawsys.h"
+#include "runtime/base/valgrind.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -17,10 +18,6 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#if __has_include(<valgrind/valgrind.h>)
-#include <valgrind/valgrind.h>
-#endif
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
@@ -111,13 +108,9 @@ static void install_guard(char *base, size_t size)
 /* valgrind takes a change of stacks for a deep call or return, unless it knows the stacks. */
 void gr_stack_announce(char *base, size_t size)
 {
-    (void)base;
-    (void)size;
-#ifdef RUNNING_ON_VALGRIND
     if (RUNNING_ON_VALGRIND) {
         (void)VALGRIND_STACK_REGISTER(base, base + size);
     }
-#endif
 }
 
 static int carve(struct class *c, char **base)
