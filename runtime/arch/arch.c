@@ -162,7 +162,7 @@ char *gr_arch_free_stack(const void *ucontext)
 }
 
 extern void gr_arch_enter(void *sp, gr_arch_handler_fn *fn, long sig, siginfo_t *info, void *uc)
-    __attribute__((visibility("hidden"), noreturn));
+    __attribute__((visibility("hidden")));
 
 void gr_arch_move_handler(gr_arch_handler_fn *fn, int sig, siginfo_t *info, void *ucontext,
                           const char *end, char *top)

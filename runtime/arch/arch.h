@@ -53,10 +53,11 @@ void gr_arch_call_on(void *top, uintptr_t fn, long a, void *b, void *c);
  * gr_arch_move_handler - leave the stack that the calling handler was entered on, which others will
  * use, too: call @fn with the same arguments on the stack that ends at @top, with a copy of what
  * the kernel has put between the handler's frame and @end, and then return from the handler.
+ * It does not come back; not declared so, as AddressSanitizer calls malloc() before what does not.
  */
 typedef void gr_arch_handler_fn(int sig, siginfo_t *info, void *ucontext);
 void gr_arch_move_handler(gr_arch_handler_fn *fn, int sig, siginfo_t *info, void *ucontext,
-                          const char *end, char *top) __attribute__((noreturn));
+                          const char *end, char *top);
 
 /* gr_arch_fp_begin - give the calling function the floating-point modes that a handler begins with;
  * returns those it had. gr_arch_fp_end - put them back. */
