@@ -84,12 +84,14 @@ __attribute__((constructor)) static void enter_process(int argc, char **argv, ch
         stop_following(envp);
     }
     if (gr_config.enabled) {
+        gr_threads_init();
+    }
+    if (gr_config.enabled && !gr_sanitizer()) {
         gr_at_start = is_start(argv);
         if (gr_at_start && gr_config.deep) {
             (void)gr_body_install(GR_ALL_PARTS);
         }
         gr_tls_snapshot();
-        gr_threads_init();
         gr_process_init();
         gr_offload_init(envp);
         if (gr_config.preempt) {

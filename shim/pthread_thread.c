@@ -39,9 +39,20 @@ static void thread_ends(struct green *g)
     }
 }
 
+extern void __tsan_init(void) GR_WEAK;
+extern void __msan_init(void) GR_WEAK;
+
+const char *gr_sanitizer(void)
+{
+    return &__tsan_init ? "ThreadSanitizer" : &__msan_init ? "MemorySanitizer" : NULL;
+}
+
 /* Before the first green. */
 static const char *prepare(void)
 {
+    if (gr_sanitizer()) {
+        return gr_sanitizer();
+    }
     gr_green_on_exit = thread_ends;
     gr_real_clocks();
     gr_resolver_start();

@@ -18,6 +18,10 @@ int gr_thread_create(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(voi
 void gr_helper_begin(void);
 void gr_helper_end(void);
 
+/* gr_sanitizer - what in the program must see every thread and every write, or NULL. It may not be
+ * ready for calls yet when our constructor runs. */
+const char *gr_sanitizer(void);
+
 /* gr_threads_init - by the constructor: how the runtime makes kernel threads, and what it needs of
  * us before the first green. */
 void gr_threads_init(void);

@@ -214,8 +214,11 @@ def sanitizers(p):
     verdict(build("asan", "-fsanitize=address"), NOT, "libasan.so", "AddressSanitizer")
     verdict(build("tsan", "-fsanitize=thread"), BUT, "libtsan.so", "kernel threads")
     verdict(build("casan", "-fsanitize=address", compiler="clang"), BUT, "AddressSanitizer")
-    verdict(build("ctsan", "-fsanitize=thread", compiler="clang"), NOT, "ThreadSanitizer")
+    verdict(build("ctsan", "-fsanitize=thread", compiler="clang"), BUT, "ThreadSanitizer")
     verdict(build("cmsan", "-fsanitize=memory", compiler="clang"), BUT, "MemorySanitizer")
+    for name in ("tsan", "casan", "ctsan", "cmsan"):
+        equal(audit(p.path(name), command=(os.path.join(BUILD, "greenrun"), "--")).returncode, 0,
+              f"{name} runs, as was said")
     # Its reports are written by instructions of its own.
     found = verdict(build("ubsan", "-fsanitize=undefined"), BUT, "libubsan.so", "system calls")
     equal([r["object"] for r in found["remarks"] if r["verdict"] == "runs, but"],

@@ -72,6 +72,7 @@ def pages_are_well_formed(p):
 # ------------------------------------------------------------------ what is like gevent's
 
 MANUAL = "tools/greenshim.7.in"
+SWEEP = os.path.join(TOP, "tests/unit/sweep.h")
 
 
 def rows():
@@ -88,6 +89,8 @@ def known_tests():
     known = set()
     for path in glob.glob(os.path.join(TOP, "tests/unit/*.c")):
         known |= {f"{s}/{n}" for s, n in re.findall(r"^Test\((\w+), (\w+)", read(path), re.M)}
+        for suite in re.findall(r"^SWEEP\((\w+)", read(path), re.M):
+            known |= {f"{suite}/{n}" for n in re.findall(r"Test\(suite, (\w+)", read(SWEEP))}
     for folder in ("conformance", "examples"):
         for path in glob.glob(os.path.join(TOP, "tests", folder, "**", "*.c*"), recursive=True):
             known.add(os.path.splitext(os.path.relpath(path, os.path.join(TOP, "tests")))[0])
