@@ -1,7 +1,7 @@
 # greenshim: one non-recursive makefile; sources are found by wildcard, headers by -MMD.
 #
-#   make                 build/libgreenshim.so, build/libgreen.a, build/greenrun,
-#                        build/greenaudit, build/greendump, build/greenshim-report (installs nothing)
+#   make                 build/libgreenshim.so, build/libgreen.a, build/greenrun, build/greenaudit,
+#                        build/greendump, build/greenshim-report (installs nothing)
 #   make demo            an unmodified threaded server, natively and under greenrun
 #   make test            every test and lint; installs missing Debian packages first
 #   make suites          test suites of other projects under greenshim, the long ones too

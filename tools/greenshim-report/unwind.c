@@ -213,7 +213,7 @@ static bool step_signal(struct registers *r)
                                          REG_RBP, REG_RSP, REG_R8,  REG_R9,  REG_R10, REG_R11,
                                          REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP};
     unsigned char code[sizeof(restorer)];
-    gregset_t saved;
+    gregset_t saved = {0};
     if (!process_read(r->value[REG_PC], code, sizeof(code)) ||
         memcmp(code, restorer, sizeof(code)) != 0 ||
         !process_read(r->value[REG_SP] + offsetof(ucontext_t, uc_mcontext.gregs), saved,
