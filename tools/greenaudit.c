@@ -5,9 +5,9 @@
  */
 #include "tools/greenaudit/audit.h"
 #include "tools/greenaudit/list.h"
+#include "tools/stop.h"
 
 #include <getopt.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,16 +19,7 @@ struct request {
     size_t n_plugins;
 };
 
-__attribute__((format(printf, 1, 2), noreturn)) static void stop(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    (void)fputs("greenaudit: ", stderr);
-    (void)vfprintf(stderr, format, args);
-    (void)fputc('\n', stderr);
-    va_end(args);
-    exit(AUDIT_BAD_INPUT);
-}
+#define stop(...) stop_tool("greenaudit", AUDIT_BAD_INPUT, __VA_ARGS__)
 
 static void print_help(void)
 {

@@ -7,12 +7,12 @@
 #include "tools/greendump/snapshot.h"
 #include "tools/greenshim-report/place.h"
 #include "tools/greenshim-report/unwind.h"
+#include "tools/stop.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,16 +22,7 @@
 static const char *pid;
 static Dwfl *dwfl;
 
-__attribute__((format(printf, 1, 2), noreturn)) static void stop(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    (void)fputs("greendump: ", stderr);
-    (void)vfprintf(stderr, format, args);
-    (void)fputc('\n', stderr);
-    va_end(args);
-    exit(1);
-}
+#define stop(...) stop_tool("greendump", 1, __VA_ARGS__)
 
 /* --- one green --- */
 

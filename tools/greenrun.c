@@ -8,10 +8,10 @@
 #include "runtime/base/offload.h"
 #include "tools/greenrun/offload.h"
 #include "tools/greenrun/target.h"
+#include "tools/stop.h"
 
 #include <errno.h>
 #include <getopt.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,18 +67,7 @@ struct request {
     char library[PATH_MAX];
 };
 
-/* One line on standard error, the way every message of greenrun looks. */
-__attribute__((format(printf, 2, 3), noreturn)) static void stop(enum status status,
-                                                                 const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    (void)fputs("greenrun: ", stderr);
-    (void)vfprintf(stderr, format, args);
-    (void)fputc('\n', stderr);
-    va_end(args);
-    exit(status);
-}
+#define stop(status, ...) stop_tool("greenrun", status, __VA_ARGS__)
 
 /* A number that may be 0 is a level: its option may stand alone, and raises it. */
 static bool is_level(const struct setting *s)

@@ -2,6 +2,7 @@
 #include "tools/greenaudit/list.h"
 
 #include "tools/greenaudit/audit.h"
+#include "tools/stop.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,8 +10,7 @@
 
 static void out_of_memory(void)
 {
-    (void)fputs("greenaudit: out of memory\n", stderr);
-    exit(AUDIT_BAD_INPUT);
+    stop_tool("greenaudit", AUDIT_BAD_INPUT, "out of memory");
 }
 
 /* It doubles whenever its length is a power of two. */
