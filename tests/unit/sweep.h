@@ -364,26 +364,24 @@ static size_t allocated(void)
     return mallinfo2().uordblks;
 }
 
-/* Greens and memory: as much after some round as after one before. What other threads hold at the
- * moment of counting differs, but what is lost is lost in each round. */
+/* Greens and memory: no more after several rounds in succession than after one before. What other
+ * threads hold at the moment of counting differs, and each may make something once, but what is
+ * lost is lost in each round. */
 static void sweep_for_leaks(const struct call *calls, size_t n)
 {
-    enum { MAX_ROUNDS = 8 };
-    size_t before = 0;
-    for (int i = 0; i < 4; i++) {
+    enum { MAX_ROUNDS = 12, STEADY = 3 };
+    size_t most = 0;
+    unsigned greens = 0;
+    int steady = 0;
+    for (int i = 0; i < MAX_ROUNDS && steady < STEADY; i++) {
         sweep(calls, n, N_SINGLE);
-        size_t now = allocated();
-        before = i > 0 && now > before ? now : before;
+        size_t used = allocated();
+        steady = used <= most ? steady + 1 : 0;
+        most = used > most ? used : most;
+        greens = i == 0 ? gr_hub_here()->n_greens : greens;
+        cr_assert_eq(gr_hub_here()->n_greens, greens);
     }
-    unsigned greens = gr_hub_here()->n_greens;
-    size_t used;
-    int rounds = 0;
-    do {
-        sweep(calls, n, N_SINGLE);
-        used = allocated();
-    } while (used > before && ++rounds < MAX_ROUNDS);
-    cr_assert_eq(gr_hub_here()->n_greens, greens);
-    cr_assert_leq(used, before);
+    cr_assert_eq(steady, STEADY);
 }
 
 #define SWEEP(suite, calls)                                                                        \
